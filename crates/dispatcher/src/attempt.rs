@@ -1,0 +1,309 @@
+//! One delivered task, from the message to the broker's answer.
+//!
+//! What to do is [`logic::attempt::on_delivery`]'s to say. This module reads what that needs,
+//! obeys, and decides again whenever somebody else wrote first. The order at each link of a
+//! task's chain: write it, tell it, answer the broker. Whoever finds a link whose teller may
+//! have vanished tells it again.
+
+mod canary;
+mod ending;
+mod lease;
+mod message;
+mod told;
+mod watch;
+
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
+
+use bus::Delivery;
+use domain::{Config, Key, Kind, KindConfig, Phase, Task, TaskState};
+use fleet::store::{self, Cas, StoreError, Versioned};
+use kit::Instant;
+use logic::{
+    attempt::{Admitted, Delivered, HOLD, Report, Step, on_delivery, take_over, unclaimed},
+    view::Verdict,
+};
+use wire::subject;
+
+use self::{canary::Won, lease::Claimed, watch::Seen};
+use crate::desk::Desk;
+
+/// A task that somebody else keeps writing is decided on so often, then put back.
+const ROUNDS_MAX: u32 = 20;
+/// How long a task is put back whose state cannot be read just now.
+const AFTER_TROUBLE: Duration = Duration::from_secs(2);
+/// How long a task is put back whose state makes no sense.
+const AFTER_GARBAGE: Duration = Duration::from_secs(60);
+
+/// One delivery of a task that can be read, while it is attended to.
+struct Errand {
+    desk: Arc<Desk>,
+    delivery: Delivery,
+    kind: Kind,
+    key: Key,
+    task: Task,
+    /// Where its chain is kept.
+    chain: String,
+    begun: Instant,
+}
+
+/// What the broker is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Done,
+    PutBack(Duration),
+    /// Nothing: another has it, or nobody knows, and then it comes again.
+    Nothing,
+}
+
+/// Decide again, or answer.
+type Flow = ControlFlow<Answer>;
+
+/// Attends to one delivery from the queue of `kind`.
+pub(crate) async fn attend(desk: Arc<Desk>, kind: Kind, delivery: Delivery) {
+    let (key, task) = match message::read(&kind, &delivery) {
+        Ok(read) => read,
+        Err(unreadable) => {
+            let told = message::refuse(&desk, &kind, &delivery, unreadable).await;
+            return answer(&desk, delivery, if told { Answer::Done } else { Answer::Nothing })
+                .await;
+        }
+    };
+    let Some(_seat) = desk.sit(&kind, key) else {
+        tracing::debug!(%kind, %key, "attended to already, this delivery is left");
+        return delivery.leave();
+    };
+    let chain = subject::state(&kind, key);
+    let begun = desk.fleet.clock.instant();
+    let errand = Errand { desk: desk.clone(), delivery, kind, key, task, chain, begun };
+    let answered = errand.see_through().await;
+    answer(&desk, errand.delivery, answered).await;
+}
+
+async fn answer(desk: &Desk, delivery: Delivery, answer: Answer) {
+    let answered = match answer {
+        Answer::Done => delivery.done().await,
+        Answer::PutBack(after) => delivery.put_back(after).await,
+        Answer::Nothing => return delivery.leave(),
+    };
+    if let Err(error) = answered {
+        desk.grumble("answer a delivery", error);
+    }
+}
+
+impl Errand {
+    async fn see_through(&self) -> Answer {
+        let mut won = Vec::new();
+        // Most tasks are delivered for the first time and have no chain yet. If that is wrong,
+        // the first write is refused, and then the chain is read.
+        let mut presume_new = self.delivery.delivered == 1;
+        for _ in 0..ROUNDS_MAX {
+            let found = if presume_new { Ok(None) } else { self.read_chain().await };
+            let flow = match found {
+                Ok(found) => self.decide(found, presume_new, &mut won).await,
+                Err(error) => ControlFlow::Break(self.after(error)),
+            };
+            presume_new = false;
+            if let ControlFlow::Break(answer) = flow {
+                canary::free(&self.desk, self.key, &won).await;
+                return answer;
+            }
+        }
+        canary::free(&self.desk, self.key, &won).await;
+        Answer::PutBack(HOLD)
+    }
+
+    async fn decide(
+        &self,
+        found: Option<Versioned<TaskState>>,
+        presumed: bool,
+        won: &mut Vec<Won>,
+    ) -> Flow {
+        let config = self.desk.fleet.config();
+        let Some(kind) = config.kinds.get(&self.kind) else {
+            return ControlFlow::Break(Answer::PutBack(HOLD));
+        };
+        if let Some(found) = &found
+            && self.abandoned_here(&found.value)
+        {
+            return self.write_off(kind, found).await;
+        }
+        let contact_exists = match self.has_contact(found.as_ref()).await {
+            Ok(exists) => exists,
+            Err(error) => return ControlFlow::Break(self.after(error)),
+        };
+        // The gates last: what was read before may have taken long.
+        let admission = self.admission();
+        canary::forget_outdated(&self.desk, self.key, won, &admission).await;
+        let gates_won: Vec<_> = won.iter().map(|won| won.gate.clone()).collect();
+        let latched = self.desk.latched(&self.kind);
+        let step = on_delivery(&Delivered {
+            key: self.key,
+            task: &self.task,
+            fenced: self.delivery.fenced_over.as_deref() == Some(subject::FENCE),
+            state: found.as_ref().map(|found| &found.value),
+            me: self.desk.me(),
+            // Another delivery of it that is attended to here holds the seat.
+            running: false,
+            contact_exists,
+            admission: &admission,
+            won: &gates_won,
+            latched: latched.as_ref(),
+            now: self.desk.fleet.clock.now(),
+        });
+        if presumed && matches!(step, Step::WinCanary { .. }) {
+            return ControlFlow::Continue(());
+        }
+        self.obey(step, &config, kind, found, &admission, won).await
+    }
+
+    async fn obey(
+        &self,
+        step: Step,
+        config: &Config,
+        kind: &KindConfig,
+        found: Option<Versioned<TaskState>>,
+        admission: &Admitted,
+        won: &mut Vec<Won>,
+    ) -> Flow {
+        let begins = matches!(step, Step::Claim { .. } | Step::WinCanary { .. });
+        if begins && self.desk.stopping.is_cancelled() {
+            return ControlFlow::Break(Answer::PutBack(Duration::ZERO));
+        }
+        let last = found.as_ref().map_or(0, |found| found.seq);
+        match (step, found) {
+            (Step::Keep, _) => ControlFlow::Break(Answer::Nothing),
+            (Step::PutBack { after, why }, _) => {
+                tracing::debug!(source_key = %self.task.source_key, why, ?after, "put back");
+                ControlFlow::Break(Answer::PutBack(after))
+            }
+            (Step::TellAndAck { reports }, Some(found)) => {
+                self.retell(&reports, &found.value, Answer::Done).await
+            }
+            (Step::Refuse { report }, _) => {
+                let told = message::refuse_other(self, &report).await;
+                ControlFlow::Break(if told { Answer::Done } else { Answer::Nothing })
+            }
+            (Step::Watch { .. }, Some(found)) => self.watch(kind, found).await,
+            (Step::WinCanary { gates }, found) => {
+                let attempt = found.map_or(0, |found| found.value.attempt).saturating_add(1);
+                self.win_canaries(kind, &gates, admission, attempt, won).await
+            }
+            (Step::Settle(ending), _) => self.settle(ending, last).await,
+            (Step::Claim { state, owed }, found) => {
+                let base = found.map_or_else(|| unclaimed(&self.task, state.at), |it| it.value);
+                self.retell(&owed, &base, Answer::Nothing).await?;
+                self.claim(config, kind, state, last, won).await
+            }
+            // There is no chain: nothing to tell of it, and nobody to watch.
+            (Step::TellAndAck { .. } | Step::Watch { .. }, None) => ControlFlow::Continue(()),
+        }
+    }
+
+    /// Claims the task, and if that is accepted has it done.
+    async fn claim(
+        &self,
+        config: &Config,
+        kind: &KindConfig,
+        state: TaskState,
+        last: u64,
+        won: &mut Vec<Won>,
+    ) -> Flow {
+        let sent = self.desk.now();
+        match self.write(&state, last).await {
+            Ok(Cas::Stored(seq)) => {
+                // From here on they are the claim's.
+                won.clear();
+                let claimed = Claimed::new(Versioned { value: state, seq }, kind.lease, sent);
+                ControlFlow::Break(self.run(config, kind, claimed).await)
+            }
+            Ok(Cas::Lost) => ControlFlow::Continue(()),
+            Err(error) => {
+                // Whether it was stored shows when the task is delivered again.
+                self.desk.grumble("claim a task", error);
+                ControlFlow::Break(Answer::Nothing)
+            }
+        }
+    }
+
+    /// Watches another's claim; takes the task over when that stands still for a lease.
+    async fn watch(&self, kind: &KindConfig, found: Versioned<TaskState>) -> Flow {
+        let seen = watch::watch(&self.desk, &self.delivery, &self.chain, &found, kind.lease).await;
+        match seen {
+            Seen::Moved => ControlFlow::Continue(()),
+            // It is in good hands; should it come to harm, a lease later is soon enough.
+            Seen::Alive => ControlFlow::Break(Answer::PutBack(kind.lease)),
+            Seen::Stopping => ControlFlow::Break(Answer::PutBack(Duration::ZERO)),
+            Seen::Silent => {
+                let now = self.desk.fleet.clock.now();
+                match take_over(&found.value, kind, now) {
+                    Some(ending) => {
+                        tracing::warn!(
+                            kind = %self.kind,
+                            source_key = %self.task.source_key,
+                            attempt = found.value.attempt,
+                            "its dispatcher was silent for a lease, taking the task over"
+                        );
+                        self.settle(ending, found.seq).await
+                    }
+                    None => ControlFlow::Continue(()),
+                }
+            }
+        }
+    }
+
+    /// Whether `state` is a claim of this process under which it has stopped to act.
+    fn abandoned_here(&self, state: &TaskState) -> bool {
+        let Phase::Claimed(claim) = &state.phase else { return false };
+        claim.holder == *self.desk.me()
+            && self.desk.take_abandoned(&self.kind, self.key, state.attempt)
+    }
+
+    async fn has_contact(&self, found: Option<&Versioned<TaskState>>) -> Result<bool, StoreError> {
+        let Some(contact) = self.task.contact else { return Ok(false) };
+        // Once anything was tried, the contact may be this task's own.
+        if found.is_some_and(|found| 0 < found.value.attempt) {
+            return Ok(false);
+        }
+        let bus = &self.desk.fleet.bus;
+        Ok(bus.last(subject::RECORD, &subject::contact(contact)).await?.is_some())
+    }
+
+    fn admission(&self) -> Admitted {
+        match self.desk.fleet.gates.verdict(&self.kind) {
+            Verdict::Open { admitted, probing, .. } => Admitted::Yes { admitted, probing },
+            Verdict::Blocked { gate, state, .. } => {
+                Admitted::No { why: format!("gate {gate} is {}", state.told()) }
+            }
+            Verdict::Unknown(unknown) => Admitted::No { why: unknown.to_string() },
+        }
+    }
+
+    async fn read_chain(&self) -> Result<Option<Versioned<TaskState>>, StoreError> {
+        store::read(&self.desk.fleet.bus, subject::STATE, &self.chain).await
+    }
+
+    async fn write(&self, state: &TaskState, last: u64) -> Result<Cas, StoreError> {
+        let bus = &self.desk.fleet.bus;
+        store::compare_and_set(bus, subject::STATE, &self.chain, state, last).await
+    }
+
+    /// Tells what a link owes, in case whoever wrote it vanished before; then `then`.
+    async fn retell(&self, reports: &[Report], state: &TaskState, then: Answer) -> Flow {
+        let told = told::tell(&self.desk, self.key, state, reports).await;
+        match then {
+            _ if !told => ControlFlow::Break(Answer::Nothing),
+            Answer::Nothing => ControlFlow::Continue(()),
+            then => ControlFlow::Break(then),
+        }
+    }
+
+    /// What to answer when the bus, or what lies on it, does not let us decide.
+    fn after(&self, error: StoreError) -> Answer {
+        let garbage = matches!(error, StoreError::Garbled { .. });
+        if garbage {
+            tracing::error!(chain = self.chain, "the state of a task makes no sense");
+        }
+        self.desk.grumble("decide on a task", error);
+        Answer::PutBack(if garbage { AFTER_GARBAGE } else { AFTER_TROUBLE })
+    }
+}

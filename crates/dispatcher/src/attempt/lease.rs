@@ -1,0 +1,129 @@
+//! Holding a claim while its work is done: renewed in the chain and with the broker every
+//! third of the lease, given up when that no longer succeeds.
+
+use std::{future::Future, pin::pin, time::Duration};
+
+use domain::{Outcome, TaskState};
+use fleet::store::{Cas, StoreError, Versioned};
+use logic::attempt::{Lease, renew};
+
+use super::Errand;
+use crate::handler;
+
+/// Between renewals that failed.
+const AGAIN_AFTER: Duration = Duration::from_millis(250);
+
+/// A claim of ours: the newest link that we wrote, and how long it may be relied on.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    pub(super) link: Versioned<TaskState>,
+    lease: Lease,
+}
+
+/// How holding a claim ended.
+#[derive(Debug)]
+pub(super) enum Held {
+    /// The work came to its end, and the claim stood.
+    Answered(Outcome),
+    /// Another wrote to the chain: the claim is gone.
+    Gone,
+    /// The lease ran out unrenewed: another may act by now, so we must not.
+    Over,
+}
+
+impl Claimed {
+    /// `sent`: when the claim was sent, on the desk's clock.
+    pub(super) const fn new(link: Versioned<TaskState>, lease: Duration, sent: Duration) -> Self {
+        Claimed { link, lease: Lease::new(lease, sent) }
+    }
+}
+
+impl Errand {
+    /// Holds the claim until `work` ends. Work whose claim is lost is dropped where it stands.
+    pub(super) async fn hold(
+        &self,
+        claimed: &mut Claimed,
+        work: impl Future<Output = Outcome>,
+    ) -> Held {
+        let clock = self.desk.fleet.clock;
+        let mut work = pin!(self.hurried(work));
+        let mut renew_at = claimed.lease.renew_at();
+        loop {
+            let over_at = claimed.lease.over_at();
+            let answered = tokio::select! {
+                biased;
+                () = clock.sleep(self.until(over_at)) => return Held::Over,
+                outcome = &mut work => Some(outcome),
+                () = clock.sleep(self.until(renew_at)) => None,
+            };
+            // Both may have come about while this process did not run at all.
+            if claimed.lease.over(self.desk.now()) {
+                return Held::Over;
+            }
+            if let Some(outcome) = answered {
+                return Held::Answered(outcome);
+            }
+            let (renewed, answered) = {
+                let sent = self.desk.now();
+                let mut renewal = pin!(self.renew(&claimed.link));
+                let mut answered = None;
+                loop {
+                    // A renewal under way is waited for, so that the end is written on it.
+                    tokio::select! {
+                        biased;
+                        renewed = &mut renewal => break ((renewed, sent), answered),
+                        () = clock.sleep(self.until(over_at)) => return Held::Over,
+                        outcome = &mut work, if answered.is_none() => answered = Some(outcome),
+                    }
+                }
+            };
+            match renewed {
+                (Ok(Some(link)), sent) => {
+                    claimed.link = link;
+                    claimed.lease.renewed(sent);
+                    renew_at = claimed.lease.renew_at();
+                }
+                (Ok(None), _) => return Held::Gone,
+                (Err(error), _) => {
+                    self.desk.grumble("renew a claim", error);
+                    renew_at = self.desk.now().saturating_add(AGAIN_AFTER);
+                }
+            }
+            if let Some(outcome) = answered {
+                return Held::Answered(outcome);
+            }
+        }
+    }
+
+    /// Writes the next renewal and tells the broker; `None` when the claim is gone.
+    async fn renew(
+        &self,
+        link: &Versioned<TaskState>,
+    ) -> Result<Option<Versioned<TaskState>>, StoreError> {
+        let Some(next) = renew(&link.value, self.desk.fleet.clock.now()) else { return Ok(None) };
+        match self.write(&next, link.seq).await? {
+            Cas::Lost => Ok(None),
+            Cas::Stored(seq) => {
+                if let Err(error) = self.delivery.progress().await {
+                    self.desk.grumble("keep a delivery", error);
+                }
+                Ok(Some(Versioned { value: next, seq }))
+            }
+        }
+    }
+
+    /// The work, or that nobody waited for its end because this service must go.
+    async fn hurried(&self, work: impl Future<Output = Outcome>) -> Outcome {
+        tokio::select! {
+            biased;
+            outcome = work => outcome,
+            () = self.desk.hurry.cancelled() => {
+                handler::unanswered("the dispatcher was stopped before the answer came".to_owned())
+            }
+        }
+    }
+
+    fn until(&self, at: Duration) -> Duration {
+        at.saturating_sub(self.desk.now())
+    }
+}

@@ -1,0 +1,151 @@
+//! What all attempts of this process share.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use domain::{GateName, HolderId, Key, Kind};
+use fleet::{Fleet, beat::Vitals};
+use kit::Instant;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::latches::Latchboard;
+
+/// One for each dispatcher.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) fleet: Fleet,
+    pub(crate) latches: Latchboard,
+    /// Nothing new is begun.
+    pub(crate) stopping: CancellationToken,
+    /// The grace is over: what still runs is written down as unknown.
+    pub(crate) hurry: CancellationToken,
+    /// Something was released: look again what can be pulled.
+    pub(crate) wake: Notify,
+    started: Instant,
+    running: AtomicU32,
+    attended: Mutex<BTreeSet<(Kind, Key)>>,
+    /// By task, the attempt that was given up when its lease was over.
+    abandoned: Mutex<BTreeMap<(Kind, Key), u32>>,
+    /// When trouble with the bus was last logged, and how often it was not since.
+    grumbled: Mutex<Option<(Instant, u64)>>,
+}
+
+/// The right to attend to a task within this process; given up when dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    desk: Arc<Desk>,
+    task: (Kind, Key),
+}
+
+/// Counts one attempt under way; until dropped.
+#[derive(Debug)]
+pub(crate) struct Running<'a>(&'a AtomicU32);
+
+/// Trouble with the bus is logged once in so long.
+const GRUMBLE_EVERY: Duration = Duration::from_secs(10);
+/// More given-up attempts than that are not remembered one by one.
+const ABANDONED_MAX: usize = 10_000;
+
+impl Desk {
+    pub(crate) fn new(fleet: Fleet, stopping: CancellationToken) -> Self {
+        Desk {
+            started: fleet.clock.instant(),
+            fleet,
+            latches: Latchboard::default(),
+            stopping,
+            hurry: CancellationToken::new(),
+            wake: Notify::new(),
+            running: AtomicU32::new(0),
+            attended: Mutex::default(),
+            abandoned: Mutex::default(),
+            grumbled: Mutex::default(),
+        }
+    }
+
+    pub(crate) const fn me(&self) -> &HolderId {
+        &self.fleet.id
+    }
+
+    /// The monotonic clock since this dispatcher started.
+    pub(crate) fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Takes the seat at a task; `None` while another delivery of it is attended to here.
+    pub(crate) fn sit(self: &Arc<Self>, kind: &Kind, key: Key) -> Option<Seat> {
+        let task = (kind.clone(), key);
+        let free = lock(&self.attended).insert(task.clone());
+        free.then(|| Seat { desk: self.clone(), task })
+    }
+
+    pub(crate) fn count_running(&self) -> Running<'_> {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        Running(&self.running)
+    }
+
+    /// Remembers that nobody acts under this attempt's claim any more.
+    pub(crate) fn abandon(&self, kind: &Kind, key: Key, attempt: u32) {
+        let mut abandoned = lock(&self.abandoned);
+        if ABANDONED_MAX <= abandoned.len() {
+            abandoned.clear();
+        }
+        abandoned.insert((kind.clone(), key), attempt);
+    }
+
+    /// Whether this process gave up that attempt. It answers so once.
+    pub(crate) fn take_abandoned(&self, kind: &Kind, key: Key, attempt: u32) -> bool {
+        lock(&self.abandoned).remove(&(kind.clone(), key)) == Some(attempt)
+    }
+
+    /// The first gate that `kind` needs and this dispatcher is latched on.
+    pub(crate) fn latched(&self, kind: &Kind) -> Option<GateName> {
+        self.latches.first_of(&self.fleet.config().needs(kind))
+    }
+
+    pub(crate) fn vitals(&self) -> Vitals {
+        Vitals { running: self.running.load(Ordering::Relaxed), latches: self.latches.told() }
+    }
+
+    /// Logs trouble with the bus, now and then: during an outage everything has it.
+    pub(crate) fn grumble<E>(&self, doing: &'static str, error: E)
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let error = anyhow::Error::new(error);
+        let mut grumbled = lock(&self.grumbled);
+        if let Some((since, unsaid)) = &mut *grumbled
+            && since.elapsed() < GRUMBLE_EVERY
+        {
+            *unsaid += 1;
+            tracing::debug!(doing, error = format!("{error:#}"), "trouble with the bus");
+            return;
+        }
+        let unsaid = grumbled.map_or(0, |(_, unsaid)| unsaid);
+        *grumbled = Some((self.fleet.clock.instant(), 0));
+        tracing::warn!(doing, error = format!("{error:#}"), unsaid, "trouble with the bus");
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        lock(&self.desk.attended).remove(&self.task);
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Locks, also after a panic elsewhere: what is kept here is whole after each step.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,109 @@
+//! A service on the bus does the work: one question, one answer.
+//!
+//! | what came                  | outcome                       | because                         |
+//! | -------------------------- | ----------------------------- | ------------------------------- |
+//! | an answer                  | what it says                  |                                 |
+//! | nobody listens             | failed, `service.unavailable` | nothing was delivered           |
+//! | no answer in time          | unknown, `service.timeout`    | it may have been done           |
+//! | the connection failed      | unknown, `service.timeout`    | it may have been delivered      |
+//! | what nobody understands    | failed, `service.garbled`     | with the answer as evidence     |
+
+use std::time::Duration;
+
+use bus::{Bus, BusError};
+use bytes::Bytes;
+use domain::{Cause, Cost, Outcome, ServiceName};
+use wire::{
+    Wire as _,
+    message::{RunReply, RunRequest},
+    subject,
+};
+
+use super::unanswered;
+
+/// How much of an unreadable answer is kept as evidence, in bytes.
+const EVIDENCE_MAX: usize = 256;
+
+/// Asks the service and waits for its answer, at most `timeout`.
+pub(super) async fn run(
+    bus: &Bus,
+    service: &ServiceName,
+    request: &RunRequest,
+    timeout: Duration,
+) -> Outcome {
+    let answer = bus.ask(&subject::service_run(service), request.encode(), timeout).await;
+    outcome(service, answer, timeout)
+}
+
+fn outcome(service: &ServiceName, answer: Result<Bytes, BusError>, timeout: Duration) -> Outcome {
+    match answer {
+        Ok(answer) => match RunReply::decode(&answer) {
+            Ok(reply) => reply.outcome,
+            Err(error) => {
+                let shown = &answer[..answer.len().min(EVIDENCE_MAX)];
+                let error = anyhow::Error::new(error);
+                let evidence =
+                    format!("{service} answered \"{}\": {error:#}", shown.escape_ascii());
+                failed("service.garbled", evidence)
+            }
+        },
+        Err(BusError::NobodyAnswers { subject }) => {
+            failed("service.unavailable", format!("nobody listens on {subject}"))
+        }
+        Err(BusError::TimedOut { .. }) => {
+            unanswered(format!("{service} gave no answer within {} ms", timeout.as_millis()))
+        }
+        Err(error) => unanswered(format!("{:#}", anyhow::Error::new(error))),
+    }
+}
+
+fn failed(cause: &'static str, evidence: String) -> Outcome {
+    let cause = Cause::known(cause);
+    Outcome::Failed { cause, evidence, retry_after: None, cost: Cost::ZERO }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(2);
+
+    #[track_caller]
+    fn check(answer: Result<Bytes, BusError>, told: &str) {
+        let service = "payer".parse().unwrap();
+        let word = match outcome(&service, answer, TIMEOUT) {
+            Outcome::Completed { effect, .. } => format!("completed {effect}"),
+            Outcome::Failed { cause, evidence, .. } => format!("failed {cause}: {evidence}"),
+            Outcome::Unknown { cause, evidence, .. } => format!("unknown {cause}: {evidence}"),
+            other => panic!("{other:?}"),
+        };
+        assert!(word.starts_with(told), "{word}");
+    }
+
+    /// Only what was never delivered is failed as such; what may have been done is unknown.
+    #[test]
+    fn silence_is_not_failure() {
+        let subject = || "svc.payer.run".to_owned();
+        check(
+            Err(BusError::NobodyAnswers { subject: subject() }),
+            "failed service.unavailable: nobody listens on svc.payer.run",
+        );
+        check(
+            Err(BusError::TimedOut { subject: subject() }),
+            "unknown service.timeout: payer gave no answer within 2000 ms",
+        );
+        check(
+            Err(BusError::Ask { subject: subject(), source: "broken pipe".into() }),
+            "unknown service.timeout: ask on `svc.payer.run`: broken pipe",
+        );
+    }
+
+    /// An answer counts as it reads, and one that does not read is kept as evidence.
+    #[test]
+    fn reads_the_answer() {
+        let done = Outcome::Completed { effect: "txid 7".to_owned(), cost: Cost::ZERO };
+        check(Ok(RunReply { outcome: done }.encode().into()), "completed txid 7");
+        check(Ok(Bytes::new()), "failed service.garbled: payer answered \"\": ");
+        check(Ok(vec![0xff; 9_000].into()), r#"failed service.garbled: payer answered "\xff\xff"#);
+    }
+}

@@ -1,0 +1,12 @@
+//! The dispatcher: does the work whose gates are open.
+
+use anyhow::Context as _;
+use clap::Parser as _;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let args = dispatcher::Args::parse();
+    kit::init_logs(&args.logs);
+    let shutdown = kit::shutdown_on_signal().context("install signal handlers")?;
+    dispatcher::run(args, shutdown).await.context("run dispatcher")
+}

@@ -1,0 +1,155 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{Blame, Cause, GateName, Kind, Sats, SensorName, ServiceName};
+
+/// The whole configuration, as `portcullis apply` published it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// One more for each apply; the epoch of the gate `_config`.
+    pub version: u64,
+    pub kinds: BTreeMap<Kind, KindConfig>,
+    /// The gates that are named; each kind's own stands in none of this.
+    pub gates: BTreeMap<GateName, GateConfig>,
+    pub sensors: BTreeMap<SensorName, SensorConfig>,
+    pub payer: Option<PayerConfig>,
+}
+
+/// How one kind of work is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KindConfig {
+    pub handler: Handler,
+    /// The named gates that must admit; the kind's own comes on top.
+    pub needs: Vec<GateName>,
+    /// How many attempts may be charged before the task is dead.
+    pub attempts_max: u32,
+    /// The first delay after a failure of its own; it doubles, jittered, up to `rest_max`.
+    pub rest: Duration,
+    pub rest_max: Duration,
+    /// At most so many attempts at once in the whole fleet; `None` for no limit.
+    pub concurrency: Option<u32>,
+    /// How long a holder may be silent before another takes over.
+    pub lease: Duration,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+}
+
+/// Who does the work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Handler {
+    /// A service on NATS, asked on `svc.<name>.run`.
+    Service { name: ServiceName },
+}
+
+/// A named gate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GateConfig {
+    /// What it guards, in words.
+    pub about: String,
+    /// What to look at and do before opening it, for whoever clears it.
+    pub remedy: String,
+    /// Overrides of the rule set.
+    pub closes_on: Vec<ClosePolicy>,
+    /// The most attempts at once while draining; `None`: doubles until the backlog is gone.
+    pub drain_max: Option<u32>,
+}
+
+/// How many failures within what window close a gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClosePolicy {
+    pub cause: Cause,
+    /// Distinct tasks; 0 for never.
+    pub tasks: u32,
+    pub within: Duration,
+}
+
+/// Where work comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SensorConfig {
+    Directory(DirectoryConfig),
+}
+
+/// The AIBTC directory: one task for each new agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryConfig {
+    pub kind: Kind,
+    /// The base of the API, e.g. `https://aibtc.com/api`.
+    pub url: String,
+    /// `mainnet` or `testnet`; addresses of the other are skipped.
+    pub network: String,
+    pub every: Duration,
+    /// Tasks created in one cycle, and in one day (UTC), at most.
+    pub cap_cycle: u32,
+    pub cap_day: u32,
+    /// Addresses that are never greeted, our own among them.
+    pub exclude: Vec<String>,
+    /// The purpose under which contact is recorded, e.g. `welcome`.
+    pub purpose: String,
+    /// What to say; `{name}` stands for the agent's display name.
+    pub message: String,
+}
+
+/// The welcome-payer: whom it talks to and what it may spend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PayerConfig {
+    /// `mainnet` or `testnet`.
+    pub network: String,
+    /// The base of the inbox API, e.g. `https://aibtc.com/api`.
+    pub inbox_url: String,
+    /// The base of the relay, asked about payments; never used to send.
+    pub relay_url: String,
+    /// The base of the Stacks API.
+    pub stacks_url: String,
+    /// The most that one payment may cost.
+    pub amount_max: Sats,
+    /// Payments under way at once, in nonce order.
+    pub in_flight: u32,
+    /// Accepted but not confirmed for so long is a failure of the relay.
+    pub unconfirmed_after: Duration,
+    /// In doubt for so long with nobody able to tell closes the wallet.
+    pub unresolved_after: Duration,
+    /// How often unfinished payments are asked after.
+    pub ask_every: Duration,
+    /// Blocks on top before the chain's word that a nonce went elsewhere is believed.
+    pub depth: u32,
+}
+
+impl Config {
+    /// Every gate that must admit before `kind` may run: its own first, then those it names.
+    pub fn needs(&self, kind: &Kind) -> Vec<GateName> {
+        let named = self.kinds.get(kind).map(|config| config.needs.clone()).unwrap_or_default();
+        std::iter::once(GateName::of_kind(kind)).chain(named).collect()
+    }
+
+    /// Every gate there is: the named ones and one for each kind.
+    pub fn all_gates(&self) -> Vec<GateName> {
+        let own = self.kinds.keys().map(GateName::of_kind);
+        self.gates.keys().cloned().chain(own).collect()
+    }
+
+    /// The kinds that `gate` holds back when it does not admit.
+    pub fn needing(&self, gate: &GateName) -> Vec<Kind> {
+        self.kinds.keys().filter(|kind| self.needs(kind).contains(gate)).cloned().collect()
+    }
+
+    /// Who is to blame when an attempt of `kind` fails for `cause`.
+    ///
+    /// The configuration's `closes_on` comes before the rule set. A failure shared through a
+    /// gate that the kind does not need is its own, since nothing would ever close on it.
+    pub fn blame(&self, kind: &Kind, cause: &Cause) -> Blame {
+        let needs = self.needs(kind);
+        for gate in &needs {
+            let policies = self.gates.get(gate).map(|gate| gate.closes_on.as_slice());
+            if let Some(policy) =
+                policies.unwrap_or_default().iter().find(|policy| policy.cause == *cause)
+            {
+                let ClosePolicy { tasks, within, .. } = *policy;
+                return Blame::Shared { gate: gate.clone(), tasks, within };
+            }
+        }
+        match cause.rule().map(|rule| rule.blame()) {
+            Some(Blame::Shared { gate, .. }) if !needs.contains(&gate) => Blame::Own,
+            Some(blame) => blame,
+            None => Blame::Own,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The words of Portcullis as types: parsed once, then trusted.
+//!
+//! Nothing here performs I/O, reads a clock or knows how a message looks on the bus.
+
+mod cause;
+mod config;
+mod gate;
+mod incident;
+mod key;
+mod money;
+mod name;
+mod payment;
+mod task;
+mod time;
+
+pub use cause::{Blame, Cause, CauseError, RULES, Rule, RuleBlame};
+pub use config::{
+    ClosePolicy, Config, DirectoryConfig, GateConfig, Handler, KindConfig, PayerConfig,
+    SensorConfig,
+};
+pub use gate::{Actor, Admission, Canary, Epoch, Gate, GateState, Trigger};
+pub use incident::{Incident, JoinedFailure};
+pub use key::{Key, KeyError, SourceKey, SourceKeyError};
+pub use money::{MicroUsd, Sats};
+pub use name::{GateName, HolderId, Kind, NameError, SensorName, ServiceName};
+pub use payment::{
+    Doubt, Letter, Payee, Payment, PaymentNote, PaymentStage, Proof, Rejection, Sent, Settlement,
+    Signed, Staged, Unfinished, Wallet,
+};
+pub use task::{Claim, Cost, Outcome, Phase, Task, TaskState};
+pub use time::Timestamp;

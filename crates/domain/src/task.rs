@@ -1,0 +1,128 @@
+use std::time::Duration;
+
+use crate::{
+    Admission, Cause, GateName, HolderId, Key, Kind, MicroUsd, Sats, SourceKey, Timestamp,
+};
+
+/// One piece of work of a kind, for a source key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    pub kind: Kind,
+    pub source_key: SourceKey,
+    /// Who created it: a sensor or a person.
+    pub created_by: String,
+    pub created_at: Timestamp,
+    /// Earlier contact under this key means: do not act. From [`Key::of_payee`].
+    pub contact: Option<Key>,
+    /// What the handler reads: JSON, as the sensor wrote it.
+    pub payload: String,
+}
+
+/// Where a task stands: the newest link of its chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskState {
+    pub kind: Kind,
+    pub source_key: SourceKey,
+    pub at: Timestamp,
+    /// Attempts begun so far; the number of the newest one.
+    pub attempt: u32,
+    /// Attempts charged to the task so far.
+    pub charged: u32,
+    /// What all attempts cost together.
+    pub cost: Cost,
+    pub phase: Phase,
+}
+
+/// What a task is doing, or how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// An attempt is under way.
+    Claimed(Claim),
+    /// Waiting out its own delay. `charged` says whether its last attempt was its own fault.
+    Resting { due: Timestamp, cause: Cause, charged: bool },
+    /// Put back uncharged for a failure that it shares, or because a gate no longer admits.
+    Returned { gate: Option<GateName>, cause: Option<Cause> },
+    /// Done: the effect is recorded. Final.
+    Completed { effect: String },
+    /// The budget of attempts is spent.
+    Dead { cause: Cause },
+    /// Not to be done: by a person, or because there was earlier contact.
+    Withdrawn { by: String, why: String },
+    /// A dead or withdrawn task that a person put back.
+    Revived { by: String, note: String },
+    /// Not a task that may run: created past the gates, or not readable. Alarmed.
+    Parked { cause: Cause, evidence: String },
+}
+
+/// The right to act on a task, held by one dispatcher at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    pub holder: HolderId,
+    pub begun: Timestamp,
+    /// Every gate that the kind needs, as it stood.
+    pub admitted: Vec<Admission>,
+    /// The probing gates for which this attempt is the canary.
+    pub canary: Vec<GateName>,
+    /// Counts the renewals of the lease: whoever sees it stand still for a whole lease, by
+    /// their own clock, may take the task over.
+    pub renewals: u32,
+}
+
+/// What attempts cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    pub micro_usd: MicroUsd,
+    pub sats: Sats,
+}
+
+/// What a handler answers for one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The effect is recorded.
+    Completed { effect: String, cost: Cost },
+    /// It did not work. Who is to blame follows from the cause.
+    Failed { cause: Cause, evidence: String, retry_after: Option<Duration>, cost: Cost },
+    /// It may have worked; asking again tells.
+    Unknown { cause: Cause, evidence: String, retry_after: Option<Duration>, cost: Cost },
+    /// Nothing was tried, because a gate moved or something else comes first.
+    Held { gate: Option<GateName>, why: String },
+    /// It must not be done: there was earlier contact.
+    Moot { why: String },
+}
+
+impl TaskState {
+    /// Completed, dead, withdrawn: nothing more happens by itself.
+    pub const fn ended(&self) -> bool {
+        matches!(self.phase, Phase::Completed { .. } | Phase::Dead { .. } | Phase::Withdrawn { .. })
+    }
+
+    pub const fn word(&self) -> &'static str {
+        match self.phase {
+            Phase::Claimed(_) => "claimed",
+            Phase::Resting { .. } => "resting",
+            Phase::Returned { .. } => "returned",
+            Phase::Completed { .. } => "completed",
+            Phase::Dead { .. } => "dead",
+            Phase::Withdrawn { .. } => "withdrawn",
+            Phase::Revived { .. } => "revived",
+            Phase::Parked { .. } => "parked",
+        }
+    }
+}
+
+impl Cost {
+    pub const ZERO: Cost = Cost { micro_usd: MicroUsd::ZERO, sats: Sats::ZERO };
+
+    pub const fn plus(self, other: Cost) -> Cost {
+        Cost {
+            micro_usd: MicroUsd::new(self.micro_usd.get().saturating_add(other.micro_usd.get())),
+            sats: self.sats.saturating_add(other.sats),
+        }
+    }
+}
+
+impl Task {
+    pub fn key(&self) -> Key {
+        self.source_key.key()
+    }
+}

@@ -1,0 +1,57 @@
+//! Signs of life, each second and at once when a gate has moved.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use wire::{
+    Wire as _,
+    message::{Beat, Latch},
+    subject,
+};
+
+use crate::Fleet;
+
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What a service says of itself in each beat.
+#[derive(Clone, Debug, Default)]
+pub struct Vitals {
+    /// Attempts under way.
+    pub running: u32,
+    pub latches: Vec<Latch>,
+}
+
+/// Beats until `shutdown`, asking `vitals` each time.
+pub async fn beat(
+    fleet: Fleet,
+    shutdown: CancellationToken,
+    vitals: impl Fn() -> Vitals + Send + 'static,
+) {
+    let mut changes = fleet.gates.changes();
+    loop {
+        let Vitals { running, latches } = vitals();
+        let beat = Beat {
+            service: fleet.service.to_owned(),
+            id: fleet.id.to_string(),
+            at: fleet.clock.now(),
+            config_version: fleet.config().version,
+            running,
+            latches,
+            head: fleet.gates.head(),
+            blind: fleet.gates.doubt().map(|doubt| doubt.to_string()).unwrap_or_default(),
+        };
+        fleet.bus.say(subject::beat(fleet.service, fleet.id.as_str()), beat.encode()).await;
+        let moved = async {
+            while beat.head == fleet.gates.head() {
+                if changes.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = fleet.clock.sleep(EVERY) => (),
+            () = moved => (),
+        }
+    }
+}

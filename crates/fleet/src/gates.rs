@@ -1,0 +1,254 @@
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bus::{Bus, Inbox, Incoming};
+use domain::{Config, Gate, GateName, Kind};
+use kit::{Clock, Instant};
+use logic::view::{Reread, Standing, Unknown, Verdict, View};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use wire::{Wire as _, subject};
+
+use crate::{
+    gate_log,
+    join::current_config,
+    store::{StoreError, Versioned},
+};
+
+/// The gates as this service may believe them to stand, and the configuration in force.
+///
+/// Fed by the broker's repeated gate messages within a millisecond, and checked against the
+/// leader each second. Cheap to clone; all clones see the same.
+#[derive(Clone, Debug)]
+pub struct Gates {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    known: Mutex<Known>,
+    /// Counts the changes.
+    changes: watch::Sender<u64>,
+    /// Asks for a complete read now.
+    reread: Notify,
+    started: Instant,
+}
+
+#[derive(Debug)]
+struct Known {
+    view: View,
+    config: Arc<Config>,
+}
+
+/// How the keeper listens, and when it last asked the leader.
+struct Ears {
+    inbox: Option<Inbox>,
+    checked: Instant,
+}
+
+const HEAD_EVERY: Duration = Duration::from_secs(1);
+/// Between complete reads that failed or went stale while they were made.
+const READ_AGAIN: Duration = Duration::from_millis(100);
+
+impl Gates {
+    pub(crate) fn new(config: Arc<Config>) -> Self {
+        Gates {
+            shared: Arc::new(Shared {
+                known: Mutex::new(Known { view: View::new(), config }),
+                changes: watch::Sender::new(0),
+                reread: Notify::new(),
+                started: Clock.instant(),
+            }),
+        }
+    }
+
+    /// Keeps the view fresh until `shutdown`. Without it running every verdict is unknown.
+    pub async fn keep(self, bus: Bus, shutdown: CancellationToken) {
+        let mut ears = Ears { inbox: None, checked: Clock.instant() };
+        loop {
+            let work = self.follow(&bus, &mut ears);
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = work => (),
+            }
+        }
+    }
+
+    /// Whether `kind` may be worked on, and under which fence.
+    pub fn verdict(&self, kind: &Kind) -> Verdict {
+        let at = self.now_ms();
+        let known = self.known();
+        known.view.admission(&known.config, kind, at)
+    }
+
+    /// Why nothing at all is believed just now; `None` while the view is good.
+    pub fn doubt(&self) -> Option<Unknown> {
+        let at = self.now_ms();
+        self.known().view.doubt(at)
+    }
+
+    /// One gate as it is thought to stand: to be shown, not to act on.
+    pub fn standing(&self, gate: &GateName) -> Option<Standing> {
+        self.known().view.standing(gate).cloned()
+    }
+
+    /// Every gate as it is thought to stand.
+    pub fn standings(&self) -> Vec<Standing> {
+        self.known().view.standings().cloned().collect()
+    }
+
+    /// The newest gate message taken in, by its stream sequence; 0 before the first.
+    pub fn head(&self) -> u64 {
+        self.known().view.standings().map(|standing| standing.seq).max().unwrap_or(0)
+    }
+
+    pub fn config(&self) -> Arc<Config> {
+        self.known().config.clone()
+    }
+
+    /// Says each time that something changed: a gate, the configuration, or what is believed.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    /// Asks for a complete read now, as after a refused create.
+    pub fn read_again(&self) {
+        self.shared.reread.notify_one();
+    }
+
+    /// One step: hears one message or asks once, then mends what is broken.
+    async fn follow(&self, bus: &Bus, ears: &mut Ears) {
+        let Some(heard) = &mut ears.inbox else {
+            match bus.subscribe(subject::GATECAST).await {
+                Ok(subscribed) => ears.inbox = Some(subscribed),
+                Err(error) => {
+                    tracing::warn!(%error, "gate messages cannot be heard");
+                    Clock.sleep(READ_AGAIN).await;
+                }
+            }
+            self.read(bus).await;
+            return;
+        };
+        tokio::select! {
+            message = heard.next() => match message {
+                Ok(message) => self.hear(&message),
+                Err(error) => {
+                    tracing::warn!(%error, "gate messages are no longer heard");
+                    ears.inbox = None;
+                }
+            },
+            () = Clock.sleep(HEAD_EVERY.saturating_sub(ears.checked.elapsed())) => {
+                ears.checked = Clock.instant();
+                self.check_head(bus).await;
+            }
+            () = self.shared.reread.notified() => self.read(bus).await,
+        }
+        if self.wants_reading() {
+            self.read(bus).await;
+        }
+    }
+
+    fn hear(&self, message: &Incoming) {
+        let named = subject::parse_gate(&message.subject);
+        let decoded = Gate::decode(&message.body);
+        match (named, decoded, message.seq) {
+            (Some((name, epoch)), Ok(gate), Some(seq))
+                if gate.name == name && gate.epoch == epoch =>
+            {
+                tracing::debug!(gate = %name, state = gate.state.word(), %epoch, "gate moved");
+                self.change(|known| known.view.on_message(seq, gate));
+            }
+            (_, _, seq) => {
+                tracing::error!(
+                    subject = message.subject,
+                    "a gate message makes no sense, holding until the gates are read again"
+                );
+                self.change(|known| known.view.on_garbled(seq));
+            }
+        }
+    }
+
+    async fn check_head(&self, bus: &Bus) {
+        let at = self.now_ms();
+        match gate_log::token(bus).await {
+            Ok(token) => self.change(|known| known.view.on_head(token, at)),
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "gates cannot be read");
+                self.change(|_| ());
+            }
+        }
+    }
+
+    fn wants_reading(&self) -> bool {
+        let known = self.known();
+        let other_config =
+            known.view.config_version().is_some_and(|version| version != known.config.version);
+        known.view.wants_reading() || other_config
+    }
+
+    /// Reads everything: the token first, then every gate, so that nothing newer slips in.
+    async fn read(&self, bus: &Bus) {
+        let at = self.now_ms();
+        match self.snapshot(bus).await {
+            Ok((token, gates, config)) => {
+                let mut taken = Ok(());
+                self.change(|known| {
+                    known.config = config;
+                    taken = known.view.on_snapshot(token, gates, at);
+                });
+                match taken {
+                    Ok(()) => return,
+                    Err(Reread::Moved) => (),
+                    Err(error @ Reread::Backwards) => tracing::warn!(%error, "read again"),
+                }
+            }
+            Err(error) => tracing::warn!(error, "gates cannot be read, holding"),
+        }
+        Clock.sleep(READ_AGAIN).await;
+    }
+
+    async fn snapshot(&self, bus: &Bus) -> Result<(u64, Vec<(u64, Gate)>, Arc<Config>), String> {
+        let told = |error: StoreError| chain(&error);
+        let token = gate_log::token(bus).await.map_err(told)?;
+        let head = gate_log::current(bus, &GateName::config()).await.map_err(told)?;
+        let mut config = self.config();
+        if head.as_ref().is_some_and(|head| head.value.epoch.get() != config.version) {
+            let applied = current_config(bus).await.map_err(|error| chain(&error))?;
+            tracing::info!(version = applied.config.version, by = applied.by, "new configuration");
+            config = Arc::new(applied.config);
+        }
+        let mut gates: Vec<(u64, Gate)> = Vec::new();
+        gates.extend(head.map(|Versioned { value, seq }| (seq, value)));
+        for name in config.all_gates() {
+            match gate_log::current(bus, &name).await {
+                Ok(found) => gates.extend(found.map(|Versioned { value, seq }| (seq, value))),
+                Err(error @ StoreError::Garbled { .. }) => {
+                    tracing::error!(gate = %name, error = %chain(&error), "reads as CLOSED");
+                }
+                Err(error) => return Err(told(error)),
+            }
+        }
+        Ok((token, gates, config))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Known)) {
+        change(&mut self.known());
+        self.shared.changes.send_modify(|count| *count += 1);
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.shared.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.shared.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// An error with everything behind it, for a log line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let sources = std::iter::successors(error.source(), |error| error.source());
+    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
+}

@@ -1,0 +1,115 @@
+use std::{sync::Arc, time::Duration};
+
+use bus::{Bus, BusError, Options};
+use domain::{Config, GateName, HolderId};
+use kit::{Clock, NatsArgs};
+use wire::{SCHEMA, message::AppliedConfig, subject};
+
+use crate::{Gates, store::StoreError};
+
+/// One running service's place in the fleet. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    pub bus: Bus,
+    pub clock: Clock,
+    /// What kind of service this is: `dispatcher`.
+    pub service: &'static str,
+    /// Which one it is, fresh for each process.
+    pub id: HolderId,
+    pub gates: Gates,
+}
+
+/// Why a service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    #[error("reach NATS")]
+    Bus(#[from] BusError),
+    #[error("read the configuration")]
+    Store(#[from] StoreError),
+    #[error(
+        "the bus has not been set up for Portcullis: run `portcullis apply -f portcullis.toml` first"
+    )]
+    NotSetUp,
+    #[error(
+        "the bus was set up for schema {found} and this program needs {SCHEMA}: run \
+         `portcullis apply -f portcullis.toml` with this version of Portcullis first"
+    )]
+    OldSchema { found: u32 },
+    #[error(
+        "the bus was set up for schema {found} and this program only knows {SCHEMA}: install \
+         the version of Portcullis that applied it"
+    )]
+    NewSchema { found: u32 },
+}
+
+impl Fleet {
+    /// Connects and loads the configuration in force.
+    ///
+    /// # Errors
+    ///
+    /// When NATS cannot be reached, or was never set up, or for another version; each says
+    /// what to do.
+    pub async fn join(nats: &NatsArgs, service: &'static str) -> Result<Fleet, JoinError> {
+        let clock = Clock;
+        let id = HolderId::of(kit::fresh_number());
+        let bus = Bus::connect(&options(nats, &format!("{service}/{id}"))).await?;
+        let config = current_config(&bus).await?;
+        let gates = Gates::new(Arc::new(config.config));
+        tracing::info!(
+            %id,
+            version = env!("CARGO_PKG_VERSION"),
+            config = config_version(&gates),
+            "joined the fleet"
+        );
+        Ok(Fleet { bus, clock, service, id, gates })
+    }
+
+    /// The configuration in force, as far as this service knows.
+    pub fn config(&self) -> Arc<Config> {
+        self.gates.config()
+    }
+
+    /// Who tells an event.
+    pub fn source(&self) -> String {
+        format!("{}/{}", self.service, self.id)
+    }
+}
+
+fn config_version(gates: &Gates) -> u64 {
+    gates.config().version
+}
+
+/// How to connect, from the flags that every program has.
+pub fn options(nats: &NatsArgs, name: &str) -> Options {
+    Options {
+        servers: nats.nats_url.clone(),
+        credentials: nats.nats_creds.clone(),
+        name: name.to_owned(),
+        patience: Duration::from_secs(30),
+    }
+}
+
+/// Reads the newest configuration: the gate `_config` names its version.
+///
+/// # Errors
+///
+/// When the bus was never set up, or for another schema than this program's.
+pub async fn current_config(bus: &Bus) -> Result<AppliedConfig, JoinError> {
+    let head = match bus.last(subject::WORK, &subject::gate_log(&GateName::config())).await {
+        Ok(Some(head)) => head,
+        Ok(None) => return Err(JoinError::NotSetUp),
+        Err(error) if error.is_absent() => return Err(JoinError::NotSetUp),
+        Err(error) => return Err(error.into()),
+    };
+    let version = subject::parse_gate(&head.subject).map_or(0, |(_, epoch)| epoch.get());
+    let applied =
+        crate::store::read::<AppliedConfig>(bus, subject::RECORD, &subject::config(version))
+            .await?
+            .ok_or(JoinError::NotSetUp)?
+            .value;
+    match applied.schema {
+        found if found < SCHEMA => Err(JoinError::OldSchema { found }),
+        found if SCHEMA < found => Err(JoinError::NewSchema { found }),
+        _ => Ok(applied),
+    }
+}

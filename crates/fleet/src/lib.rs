@@ -1,0 +1,19 @@
+//! What every member of the fleet does with the bus, so that each does it the same way.
+//!
+//! * [`Fleet::join`]: connect, refuse an unprepared bus, load the configuration;
+//! * [`Gates`]: the gate view of [`logic::view`], kept fresh from the broker;
+//! * [`store`]: typed reads from the leader and compare-and-set writes;
+//! * [`gate_log`]: reading and writing the gate log behind its fence;
+//! * [`create`]: the fenced create of a task;
+//! * [`tell`]: events; [`beat`]: signs of life.
+
+pub mod beat;
+pub mod create;
+pub mod gate_log;
+mod gates;
+mod join;
+pub mod store;
+pub mod tell;
+
+pub use gates::Gates;
+pub use join::{Fleet, JoinError, current_config, options};

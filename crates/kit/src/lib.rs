@@ -1,0 +1,25 @@
+//! What every binary needs before it can do its own work: arguments, logs, the clock,
+//! chance, and a clean stop.
+//!
+//! This is the only crate that reads the clock or draws random numbers; everything else
+//! takes both as inputs.
+
+mod args;
+mod clock;
+mod logs;
+mod shutdown;
+
+pub use args::NatsArgs;
+pub use clock::{Clock, Instant};
+pub use logs::{LogArgs, LogFormat, init_logs};
+pub use shutdown::{Tasks, shutdown_on_signal};
+
+/// A number that tells this process, or this request, from all others. Not a secret.
+pub fn fresh_number() -> u64 {
+    fastrand::u64(..)
+}
+
+/// A number in `0.0..1.0`, for jitter.
+pub fn chance() -> f64 {
+    fastrand::f64()
+}

@@ -1,0 +1,249 @@
+use std::time::Duration;
+
+use domain::{
+    Admission, Blame, Cause, Config, Cost, Epoch, GateName, Kind, KindConfig, Outcome, Phase,
+    TaskState, Timestamp,
+};
+
+use super::{Report, Told, delay::delay};
+
+/// The next link of a chain, and what follows once it is written, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// To write by compare-and-set. Refused: the claim is gone; tell nothing, answer nothing.
+    pub state: TaskState,
+    pub reports: Vec<Report>,
+    pub then: Then,
+    /// The gate that this dispatcher holds itself back from, until a gatekeeper answers.
+    pub latch: Option<Latch>,
+    /// Canaries that tried nothing: give them back, so that the next may have them.
+    pub free: Vec<GateName>,
+}
+
+/// What the broker is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    Ack,
+    PutBack(Duration),
+    /// Nothing yet: decide again from the state just written.
+    Again,
+}
+
+/// The gate to latch and the epoch under which the failed attempt began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Latch {
+    pub gate: GateName,
+    pub epoch: Epoch,
+}
+
+/// What an outcome is judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    pub kind: &'a KindConfig,
+    /// Of the outcome's cause: [`blame_of`].
+    pub blame: &'a Blame,
+    /// Drawn from 0 to 1.
+    pub jitter: f64,
+    pub now: Timestamp,
+}
+
+/// The cause that an outcome names.
+pub fn cause_of(outcome: &Outcome) -> Option<&Cause> {
+    match outcome {
+        Outcome::Failed { cause, .. } | Outcome::Unknown { cause, .. } => Some(cause),
+        Outcome::Completed { .. } | Outcome::Held { .. } | Outcome::Moot { .. } => None,
+    }
+}
+
+/// Who is to blame for an outcome; nobody when it names no cause.
+pub fn blame_of(config: &Config, kind: &Kind, outcome: &Outcome) -> Blame {
+    cause_of(outcome).map_or(Blame::Nobody, |cause| config.blame(kind, cause))
+}
+
+/// What follows from the outcome of the attempt that holds `claimed`.
+pub fn on_outcome(claimed: &TaskState, outcome: &Outcome, terms: &Terms) -> Ending {
+    let attempt = Attempt::of(claimed, terms.now);
+    match outcome {
+        Outcome::Completed { effect, cost } => attempt.costing(*cost).completed(effect, *cost),
+        Outcome::Failed { cause, evidence, retry_after, cost } => {
+            let trouble = Trouble { cause, evidence, retry_after: *retry_after, cost: *cost };
+            let attempt = attempt.costing(*cost);
+            match terms.blame {
+                Blame::Own => attempt.charge(&trouble, terms),
+                Blame::Shared { gate, tasks, .. } if 0 < *tasks => {
+                    attempt.share(&trouble, gate, terms)
+                }
+                Blame::Shared { .. } | Blame::Nobody => attempt.rest(&trouble, false, terms),
+            }
+        }
+        Outcome::Unknown { cause, evidence, retry_after, cost } => {
+            let trouble = Trouble { cause, evidence, retry_after: *retry_after, cost: *cost };
+            let attempt = attempt.costing(*cost);
+            match terms.blame {
+                Blame::Shared { gate, tasks, .. } if 0 < *tasks => {
+                    attempt.share(&trouble, gate, terms)
+                }
+                _ => attempt.rest(&trouble, true, terms),
+            }
+        }
+        Outcome::Held { gate, why } => attempt.held(gate.clone(), why, terms),
+        Outcome::Moot { why } => attempt.moot(why),
+    }
+}
+
+/// The attempt that ends, as it will stand in the next link.
+pub(super) struct Attempt {
+    state: TaskState,
+    admitted: Vec<Admission>,
+    canary: Vec<GateName>,
+}
+
+struct Trouble<'a> {
+    cause: &'a Cause,
+    evidence: &'a str,
+    retry_after: Option<Duration>,
+    cost: Cost,
+}
+
+impl Attempt {
+    pub(super) fn of(state: &TaskState, now: Timestamp) -> Self {
+        let (admitted, canary) = match &state.phase {
+            Phase::Claimed(claim) => (claim.admitted.clone(), claim.canary.clone()),
+            _ => (Vec::new(), Vec::new()),
+        };
+        Attempt { state: TaskState { at: now, ..state.clone() }, admitted, canary }
+    }
+
+    fn costing(mut self, cost: Cost) -> Self {
+        self.state.cost = self.state.cost.plus(cost);
+        self
+    }
+
+    fn report(&self, told: Told) -> Report {
+        Report {
+            attempt: self.state.attempt,
+            admitted: self.admitted.clone(),
+            canary: self.canary.clone(),
+            told,
+        }
+    }
+
+    fn ending(self, phase: Phase, reports: Vec<Report>, then: Then) -> Ending {
+        let state = TaskState { phase, ..self.state };
+        Ending { state, reports, then, latch: None, free: Vec::new() }
+    }
+
+    fn completed(self, effect: &str, cost: Cost) -> Ending {
+        let report = self.report(Told::Completed { effect: effect.to_owned(), cost });
+        self.ending(Phase::Completed { effect: effect.to_owned() }, vec![report], Then::Ack)
+    }
+
+    fn charge(mut self, trouble: &Trouble, terms: &Terms) -> Ending {
+        self.state.charged = self.state.charged.saturating_add(1);
+        let failed = self.report(trouble.failed(true, None));
+        if self.spent(terms.kind) {
+            return self.dead(trouble.cause, failed);
+        }
+        let wait = terms.delay(self.state.charged, trouble.retry_after);
+        let phase = Phase::Resting {
+            due: terms.now.after(wait),
+            cause: trouble.cause.clone(),
+            charged: true,
+        };
+        self.ending(phase, vec![failed], Then::PutBack(wait))
+    }
+
+    /// The holder vanished: charged like a failure of its own, but due at once.
+    pub(super) fn lost(mut self, cause: &Cause, evidence: &str, kind: &KindConfig) -> Ending {
+        let trouble = Trouble { cause, evidence, retry_after: None, cost: Cost::ZERO };
+        self.state.charged = self.state.charged.saturating_add(1);
+        let failed = self.report(trouble.failed(true, None));
+        if self.spent(kind) {
+            return self.dead(cause, failed);
+        }
+        let phase = Phase::Resting { due: self.state.at, cause: cause.clone(), charged: true };
+        self.ending(phase, vec![failed], Then::Again)
+    }
+
+    fn spent(&self, kind: &KindConfig) -> bool {
+        kind.attempts_max <= self.state.charged
+    }
+
+    fn dead(self, cause: &Cause, failed: Report) -> Ending {
+        let dead = self.report(Told::Dead { cause: cause.clone() });
+        self.ending(Phase::Dead { cause: cause.clone() }, vec![failed, dead], Then::Ack)
+    }
+
+    fn share(self, trouble: &Trouble, gate: &GateName, terms: &Terms) -> Ending {
+        let admission = self.admitted.iter().find(|admission| admission.gate == *gate);
+        let latch = admission.map(|at| Latch { gate: gate.clone(), epoch: at.epoch });
+        let failed = self.report(trouble.failed(false, Some(gate.clone())));
+        let wait = terms.delay(self.uncharged(), trouble.retry_after);
+        let phase =
+            Phase::Returned { gate: Some(gate.clone()), cause: Some(trouble.cause.clone()) };
+        Ending { latch, ..self.ending(phase, vec![failed], Then::PutBack(wait)) }
+    }
+
+    fn rest(self, trouble: &Trouble, unknown: bool, terms: &Terms) -> Ending {
+        let told = if unknown { trouble.unknown() } else { trouble.failed(false, None) };
+        let report = self.report(told);
+        let wait = terms.delay(self.uncharged(), trouble.retry_after);
+        let phase = Phase::Resting {
+            due: terms.now.after(wait),
+            cause: trouble.cause.clone(),
+            charged: false,
+        };
+        self.ending(phase, vec![report], Then::PutBack(wait))
+    }
+
+    fn held(self, gate: Option<GateName>, why: &str, terms: &Terms) -> Ending {
+        let wait = terms.delay(1, None);
+        self.give_back(gate, why, wait)
+    }
+
+    /// Nothing was tried under this claim.
+    pub(super) fn give_back(self, gate: Option<GateName>, why: &str, wait: Duration) -> Ending {
+        let report = self.report(Told::Held { gate: gate.clone(), why: why.to_owned() });
+        let free = self.canary.clone();
+        let phase = Phase::Returned { gate, cause: None };
+        Ending { free, ..self.ending(phase, vec![report], Then::PutBack(wait)) }
+    }
+
+    /// Withdrawn in the name of the dispatcher.
+    pub(super) fn moot(self, why: &str) -> Ending {
+        let (by, why) = ("dispatcher".to_owned(), why.to_owned());
+        let report = self.report(Told::Withdrawn { by: by.clone(), why: why.clone() });
+        let free = self.canary.clone();
+        let phase = Phase::Withdrawn { by, why };
+        Ending { free, ..self.ending(phase, vec![report], Then::Ack) }
+    }
+
+    pub(super) fn park(self, cause: &Cause, evidence: &str) -> Ending {
+        let evidence = evidence.to_owned();
+        let report = self.report(Told::Parked { cause: cause.clone(), evidence: evidence.clone() });
+        self.ending(Phase::Parked { cause: cause.clone(), evidence }, vec![report], Then::Ack)
+    }
+
+    /// Attempts so far that were not charged, this one included.
+    fn uncharged(&self) -> u32 {
+        self.state.attempt.saturating_sub(self.state.charged)
+    }
+}
+
+impl Trouble<'_> {
+    fn failed(&self, charged: bool, gate: Option<GateName>) -> Told {
+        let (cause, evidence) = (self.cause.clone(), self.evidence.to_owned());
+        Told::Failed { cause, evidence, charged, gate, cost: self.cost }
+    }
+
+    fn unknown(&self) -> Told {
+        let (cause, evidence) = (self.cause.clone(), self.evidence.to_owned());
+        Told::Unknown { cause, evidence, cost: self.cost }
+    }
+}
+
+impl Terms<'_> {
+    fn delay(&self, nth: u32, retry_after: Option<Duration>) -> Duration {
+        delay(self.kind.rest, self.kind.rest_max, nth, retry_after, self.jitter)
+    }
+}

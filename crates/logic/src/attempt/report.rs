@@ -1,0 +1,114 @@
+use domain::{Admission, Cause, Cost, GateName, Key, Phase, TaskState};
+
+/// What is to be told about one attempt, or about a task's end.
+///
+/// Telling it twice is harmless: [`Report::event_id`] is a function of task, attempt and verb.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub attempt: u32,
+    /// Under which gates the attempt was admitted. Empty when the report is told again from
+    /// the chain, which no longer knows: then it can move no gate.
+    pub admitted: Vec<Admission>,
+    /// The probing gates for which it was the canary.
+    pub canary: Vec<GateName>,
+    pub told: Told,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// `cost` is that of this attempt.
+    Completed {
+        effect: String,
+        cost: Cost,
+    },
+    /// `gate` is the one it is shared through.
+    Failed {
+        cause: Cause,
+        evidence: String,
+        charged: bool,
+        gate: Option<GateName>,
+        cost: Cost,
+    },
+    /// The budget of attempts is spent; told beside the last failure.
+    Dead {
+        cause: Cause,
+    },
+    /// It may have worked.
+    Unknown {
+        cause: Cause,
+        evidence: String,
+        cost: Cost,
+    },
+    /// Nothing was tried. Not a failure.
+    Held {
+        gate: Option<GateName>,
+        why: String,
+    },
+    Withdrawn {
+        by: String,
+        why: String,
+    },
+    /// It may not run. Alarmed.
+    Parked {
+        cause: Cause,
+        evidence: String,
+    },
+}
+
+impl Report {
+    pub(super) fn bare(attempt: u32, told: Told) -> Self {
+        Report { attempt, admitted: Vec::new(), canary: Vec::new(), told }
+    }
+
+    /// The last part of the event's id and name.
+    pub const fn verb(&self) -> &'static str {
+        match self.told {
+            Told::Completed { .. } => "completed",
+            Told::Failed { .. } => "failed",
+            Told::Dead { .. } => "dead",
+            Told::Unknown { .. } => "unknown",
+            Told::Held { .. } => "held",
+            Told::Withdrawn { .. } => "withdrawn",
+            Told::Parked { .. } => "parked",
+        }
+    }
+
+    /// `<key>/<attempt>/<verb>`, by which a repeated telling counts once.
+    pub fn event_id(&self, key: Key) -> String {
+        format!("{key}/{}/{}", self.attempt, self.verb())
+    }
+}
+
+/// What the newest link of a chain owes the world, in case whoever wrote it vanished before
+/// telling. What was unknown or held owes nothing: no gate moves for it.
+pub fn owed(state: &TaskState) -> Vec<Report> {
+    let told = match &state.phase {
+        Phase::Completed { effect } => {
+            vec![Told::Completed { effect: effect.clone(), cost: Cost::ZERO }]
+        }
+        Phase::Dead { cause } => {
+            vec![failed_again(cause, true, None), Told::Dead { cause: cause.clone() }]
+        }
+        Phase::Withdrawn { by, why } => {
+            vec![Told::Withdrawn { by: by.clone(), why: why.clone() }]
+        }
+        Phase::Parked { cause, evidence } => {
+            vec![Told::Parked { cause: cause.clone(), evidence: evidence.clone() }]
+        }
+        Phase::Resting { cause, charged: true, .. } => vec![failed_again(cause, true, None)],
+        Phase::Returned { gate: Some(gate), cause: Some(cause) } => {
+            vec![failed_again(cause, false, Some(gate.clone()))]
+        }
+        Phase::Resting { .. }
+        | Phase::Returned { .. }
+        | Phase::Claimed(_)
+        | Phase::Revived { .. } => Vec::new(),
+    };
+    told.into_iter().map(|told| Report::bare(state.attempt, told)).collect()
+}
+
+fn failed_again(cause: &Cause, charged: bool, gate: Option<GateName>) -> Told {
+    let evidence = "told again from the chain of the task".to_owned();
+    Told::Failed { cause: cause.clone(), evidence, charged, gate, cost: Cost::ZERO }
+}

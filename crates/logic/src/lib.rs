@@ -1,0 +1,20 @@
+//! Every decision of Portcullis, as pure synchronous machines: events in, effects out.
+//!
+//! Nothing here performs I/O, reads a clock, draws a random number or logs; so nothing here
+//! can fail, and every promise can be checked over generated histories.
+//!
+//! * [`view`]: what a service may believe about the gates, and for how long;
+//! * [`gate`]: how gates close, open, probe and drain;
+//! * [`pace`]: how much of what waited may run at once;
+//! * [`attempt`]: the life of a task: claim, charge, rest, end, latch;
+//! * [`sensor`]: who is to be greeted, under which caps;
+//! * [`classify`]: what an answer of the inbox or relay means;
+//! * [`payment`]: a payment from intent to settlement, and the nonces of a wallet.
+
+pub mod attempt;
+pub mod classify;
+pub mod gate;
+pub mod pace;
+pub mod payment;
+pub mod sensor;
+pub mod view;

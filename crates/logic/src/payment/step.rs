@@ -1,0 +1,238 @@
+use std::time::Duration;
+
+use domain::{
+    Cause, Outcome, Payment, PaymentStage as Stage, Sats, Sent, Signed, Timestamp, Wallet,
+};
+
+use super::{
+    record,
+    session::{InboxWord, Leave, Limits, Mode, Order, Session},
+    told, wallet,
+};
+
+/// What the shell must do next; then it reports back to the [`Session`] and asks again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Post without a payment, to read the terms. Report with [`Session::on_probe`].
+    Probe,
+    /// Look for our message in the inbox's list. [`Session::on_inbox`].
+    AskInbox,
+    /// Read from the leader: the requester's gates as admitted, its task still held, no
+    /// contact with this payee, and this payee's task not ended; the last does not matter any
+    /// more when the bytes may have been `sent`. [`Session::on_leave`].
+    CheckLeave { sent: bool },
+    /// Sign a transfer. [`Session::on_signed`].
+    Sign { nonce: u64, amount: Sats },
+    /// Store all of it in one batch, each a compare-and-set on what was read; then
+    /// [`Session::on_saved`]. Refused: read again and begin a new session.
+    Save(Box<Save>),
+    /// Post the stored bytes with the stored header. [`Session::on_post`].
+    Post,
+    /// Ask the inbox for the status of the staged payment. [`Session::on_poll`].
+    Poll { payment_id: String },
+    /// Ask the relay itself. [`Session::on_relay`].
+    AskRelay { payment_id: String },
+    /// Ask the chain where the origin nonce went. [`Session::on_chain`].
+    AskChain { nonce: u64 },
+    /// Post with the settled transfer's txid in place of a payment. [`Session::on_redeem`].
+    Redeem { txid: String },
+    /// Wait so long; then [`Session::on_wake`].
+    Wait { time: Duration },
+    /// The session is over. `then` is stored after the answer was given.
+    Answer { outcome: Outcome, then: Option<Box<Payment>> },
+}
+
+/// What is stored in one batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Save {
+    pub payment: Payment,
+    /// `None`: unchanged.
+    pub wallet: Option<Wallet>,
+    /// Contact with the payee is recorded too.
+    pub contact: bool,
+}
+
+/// Where a payment stands in the eyes of one session.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'a> {
+    /// The record as last read or saved; `None` when there is none.
+    pub payment: Option<&'a Payment>,
+    pub wallet: &'a Wallet,
+    pub session: &'a Session,
+    pub limits: &'a Limits,
+    /// The name of this process, kept with what it sends.
+    pub me: &'a str,
+    /// Another process seems to be posting these bytes at this moment.
+    pub posting: bool,
+    pub now: Timestamp,
+}
+
+impl Standing<'_> {
+    /// The next step. Depends on nothing but the arguments, so that a crash between any two
+    /// steps is no special case.
+    pub fn next(&self) -> Step {
+        if let Some(outcome) = &self.session.ended {
+            return answer(outcome.clone());
+        }
+        let Some(payment) = self.payment else {
+            return self.begin(None);
+        };
+        match &payment.stage {
+            Stage::Settled(_, settlement) => {
+                self.tidy(payment).unwrap_or_else(|| answer(told::settled(payment, settlement)))
+            }
+            Stage::Rejected(..) if self.session.rejected => self.after_rejection(payment),
+            Stage::Rejected(..) => self.tidy(payment).unwrap_or_else(|| self.begin(Some(payment))),
+            Stage::Intent => self.begin(Some(payment)),
+            Stage::Signed(signed) => self.release(payment, signed),
+            Stage::Sent(signed, sent) => self.sent(payment, signed, sent),
+            Stage::Staged(signed, _, staged) => self.staged(payment, signed, staged),
+            Stage::Unknown(signed, sent, doubt) => self.resolve(payment, signed, sent, doubt),
+        }
+    }
+
+    /// Up to the signature: terms, an earlier message, leave, intent, nonce.
+    fn begin(&self, before: Option<&Payment>) -> Step {
+        let Mode::Pay(order) = &self.session.mode else {
+            return answer(told::held(None, "nothing of it was begun"));
+        };
+        let nonce = match wallet::room(self.wallet, self.limits.in_flight) {
+            Ok(nonce) => nonce,
+            Err(full) => return answer(self.queued(&full)),
+        };
+        let Some(amount) = self.session.terms else {
+            return Step::Probe;
+        };
+        if self.limits.amount_max < amount {
+            let evidence = format!("{amount} asked, {} allowed", self.limits.amount_max);
+            return answer(told::failed_for("target.payment-terms", evidence));
+        }
+        match &self.session.inbox {
+            None => Step::AskInbox,
+            Some(InboxWord::Silent { failure }) => answer(told::failed(failure)),
+            Some(InboxWord::Found { message, txid, .. }) => {
+                let payment = record::found_earlier(order, before, message, txid.clone(), self.now);
+                save(Save { payment, wallet: None, contact: true })
+            }
+            Some(InboxWord::Absent) => self.intend(order, before, amount, nonce),
+        }
+    }
+
+    fn intend(&self, order: &Order, before: Option<&Payment>, amount: Sats, nonce: u64) -> Step {
+        if let Some(payment @ Payment { stage: Stage::Intent, .. }) = before {
+            return self.sign(payment, amount, nonce);
+        }
+        match &self.session.leave {
+            None => Step::CheckLeave { sent: false },
+            Some(Leave::NotYet { gate, why }) => answer(told::held(gate.clone(), why)),
+            Some(Leave::Never { why }) => answer(Outcome::Moot { why: why.clone() }),
+            Some(Leave::Granted) => {
+                let payment = record::intent(order, amount, before, self.now);
+                save(Save { payment, wallet: None, contact: false })
+            }
+        }
+    }
+
+    fn sign(&self, payment: &Payment, amount: Sats, nonce: u64) -> Step {
+        match &self.session.signed {
+            Some(signed) if signed.nonce == nonce => save(Save {
+                payment: record::signed(payment, signed.clone(), amount, self.now),
+                wallet: Some(wallet::signed(self.wallet, payment.key())),
+                contact: false,
+            }),
+            _ => Step::Sign { nonce, amount },
+        }
+    }
+
+    /// The bytes are stored and have not left: the last moment to keep them.
+    fn release(&self, payment: &Payment, signed: &Signed) -> Step {
+        if self.session.mode == Mode::Ask {
+            return answer(told::held(None, "signed, to be sent with the next admission"));
+        }
+        match &self.session.leave {
+            None => Step::CheckLeave { sent: false },
+            Some(Leave::NotYet { gate, why }) => answer(told::held(gate.clone(), why)),
+            Some(Leave::Granted) => self.send(payment, signed, None),
+            Some(Leave::Never { why }) => match wallet::given_back(self.wallet, payment.key()) {
+                Some(wallet) => save(Save {
+                    payment: record::unsent(payment, why, self.now),
+                    wallet: Some(wallet),
+                    contact: false,
+                }),
+                None => {
+                    let evidence = format!("nonce {} is not the newest", signed.nonce);
+                    answer(told::failed_for("wallet.sender-nonce", evidence))
+                }
+            },
+        }
+    }
+
+    /// Stores that the bytes leave; the post follows once that is saved.
+    pub(super) fn send(&self, payment: &Payment, signed: &Signed, before: Option<&Sent>) -> Step {
+        save(Save {
+            payment: record::sent(payment, signed, before, self.me, self.now),
+            wallet: wallet::sent(self.wallet, payment.key()),
+            contact: false,
+        })
+    }
+
+    fn sent(&self, payment: &Payment, signed: &Signed, sent: &Sent) -> Step {
+        if let Some(heard) = &self.session.heard {
+            return self.settle_or(record::answered(payment, signed, sent, heard, self.now));
+        }
+        if self.session.cleared {
+            return Step::Post;
+        }
+        if self.posting {
+            let evidence = format!("{} is sending it", sent.by);
+            return answer(told::unknown("payment.unknown", evidence, self.limits.poll_every));
+        }
+        let cause = Cause::known("payment.unknown");
+        let evidence = "whoever sent it did not write down what came back";
+        self.settle_or(record::in_doubt(payment, &cause, evidence, self.now))
+    }
+
+    /// Saves a payment; when that settles it, its nonce is finished and contact recorded.
+    pub(super) fn settle_or(&self, payment: Payment) -> Step {
+        let settled = payment.settled();
+        let wallet = settled.then(|| wallet::finished(self.wallet, payment.key())).flatten();
+        save(Save { payment, wallet, contact: settled })
+    }
+
+    pub(super) fn reject(&self, payment: Payment) -> Step {
+        let wallet = wallet::finished(self.wallet, payment.key());
+        save(Save { payment, wallet, contact: false })
+    }
+
+    /// A payment that is over holds no nonce; both are written in one batch, so this only
+    /// mends what a person has changed by hand.
+    fn tidy(&self, payment: &Payment) -> Option<Step> {
+        let wallet = Some(wallet::finished(self.wallet, payment.key())?);
+        let contact = payment.settled();
+        Some(save(Save { payment: payment.clone(), wallet, contact }))
+    }
+
+    fn after_rejection(&self, payment: &Payment) -> Step {
+        use domain::Rejection;
+        answer(match &payment.stage {
+            Stage::Rejected(_, Rejection::SpentElsewhere { txid, aborted, why }) => {
+                let word = if *aborted { "wallet.payment-refused" } else { "wallet.sender-nonce" };
+                told::failed_for(word, format!("its nonce went to {txid}: {why}"))
+            }
+            Stage::Rejected(_, Rejection::Unsent { why }) => Outcome::Moot { why: why.clone() },
+            _ => told::held(None, "rejected"),
+        })
+    }
+
+    fn queued(&self, full: &wallet::NoRoom) -> Outcome {
+        told::unknown("payment.queued", full.to_string(), self.limits.ask_every)
+    }
+}
+
+pub(super) fn answer(outcome: Outcome) -> Step {
+    Step::Answer { outcome, then: None }
+}
+
+fn save(save: Save) -> Step {
+    Step::Save(Box::new(save))
+}

@@ -1,0 +1,123 @@
+//! The promises of `logic::payment`, as someone sees them who knows the whole truth.
+
+use std::collections::BTreeMap;
+
+use domain::{Payment, PaymentStage as Stage, Proof, Rejection};
+
+use crate::{
+    PAYEES,
+    payer::{LIMITS, Store},
+    world::{World, key},
+};
+
+pub fn never_pays_twice(world: &World) -> Result<(), String> {
+    match (0..=PAYEES).find(|at| 1 < world.paid(*at)) {
+        Some(at) => Err(format!("payee {at} was paid {} times", world.paid(at))),
+        None => Ok(()),
+    }
+}
+
+/// One nonce, one payment, one sequence of bytes, once anything has left.
+pub fn never_lends_a_nonce(world: &World, store: &Store) -> Result<(), String> {
+    let mut holders: BTreeMap<u64, (usize, &[u8])> = BTreeMap::new();
+    for (nonce, at, bytes) in &world.left {
+        let holder = *holders.entry(*nonce).or_insert((*at, bytes));
+        if holder != (*at, bytes) {
+            return Err(format!("nonce {nonce} left for payee {} and for {at}", holder.0));
+        }
+    }
+    for at in 0..=PAYEES {
+        let Some(payment) = store.payment(at) else { continue };
+        let over = matches!(payment.stage, Stage::Rejected(..) | Stage::Settled(..));
+        if let (false, Some(signed)) = (over, payment.signed())
+            && let Some((holder, bytes)) = holders.get(&signed.nonce)
+            && (*holder != at || *bytes != signed.bytes)
+        {
+            return Err(format!("nonce {} of payee {holder} was lent to {at}", signed.nonce));
+        }
+    }
+    Ok(())
+}
+
+/// Whatever left was stored as about to leave, with those bytes.
+pub fn stores_before_it_sends(world: &World, store: &Store) -> Result<(), String> {
+    let stored = |(nonce, at, bytes): &(u64, usize, Vec<u8>)| {
+        let noted = format!("signed with nonce {nonce}, txid {}", String::from_utf8_lossy(bytes));
+        let payment = store.payment(*at);
+        payment.is_some_and(|p| p.history.iter().any(|note| note.what.starts_with(&noted)))
+    };
+    match world.left.iter().find(|left| !stored(left)) {
+        Some((nonce, at, _)) => Err(format!("bytes of nonce {nonce} to {at} left unrecorded")),
+        None => Ok(()),
+    }
+}
+
+pub fn stays_within_limits(store: &Store) -> Result<(), String> {
+    let wallet = &store.wallet.0;
+    let unsent = wallet.unfinished.iter().filter(|holder| !holder.sent);
+    if unsent.clone().any(|holder| holder.nonce + 1 != wallet.next) || 1 < unsent.count() {
+        return Err("an unsent nonce is not the newest".to_owned());
+    }
+    let limit = usize::try_from(LIMITS.in_flight).unwrap();
+    if limit < wallet.unfinished.len() {
+        return Err(format!("{} payments unfinished", wallet.unfinished.len()));
+    }
+    Ok(())
+}
+
+/// A verdict on a payment agrees with what truly happened.
+pub fn saves_truthfully(
+    before: Option<&Payment>,
+    after: &Payment,
+    at: usize,
+    world: &World,
+) -> Result<(), String> {
+    let nonce = after.signed().map(|signed| signed.nonce);
+    let bytes = after.signed().map(|signed| signed.bytes.as_slice());
+    match &after.stage {
+        Stage::Rejected(_, Rejection::Unsent { .. }) => {
+            if world.left.iter().any(|left| Some(left.2.as_slice()) == bytes) {
+                return Err(format!("payee {at}: rejected as unsent, and its bytes left"));
+            }
+        }
+        Stage::Rejected(_, Rejection::SpentElsewhere { .. }) => {
+            let mut others = world.chain.iter().filter(|mined| mined.payee != Some(at));
+            if !others.any(|mined| Some(mined.nonce) == nonce) {
+                return Err(format!("payee {at}: rejected, and its nonce is not spent elsewhere"));
+            }
+        }
+        Stage::Settled(_, settlement) => {
+            let earlier = settlement.proof == Proof::EarlierMessage;
+            if world.paid(at) == 0 || (earlier && before.is_some_and(|b| b.signed().is_some())) {
+                return Err(format!("payee {at}: settled, and nothing was paid"));
+            }
+        }
+        Stage::Intent | Stage::Signed(_) => {
+            let over = before
+                .is_none_or(|before| matches!(before.stage, Stage::Rejected(..) | Stage::Intent));
+            if !over {
+                return Err(format!("payee {at}: begun again while unfinished"));
+            }
+        }
+        Stage::Sent(..) | Stage::Staged(..) | Stage::Unknown(..) => (),
+    }
+    Ok(())
+}
+
+/// After the world healed: everything asked for is settled, nothing holds a nonce.
+pub fn ends(world: &World, store: &Store, asked: &[usize]) -> Result<(), String> {
+    for at in asked {
+        let payment = store.payment(*at);
+        if !payment.is_some_and(Payment::settled) && !store.contacts.contains(&key(*at)) {
+            return Err(format!("payee {at} never settled: {payment:?}"));
+        }
+        if world.paid(*at) != 1 || !world.messages.contains_key(at) {
+            return Err(format!("payee {at}: paid {} times", world.paid(*at)));
+        }
+    }
+    let wallet = &store.wallet.0;
+    if !wallet.unfinished.is_empty() || world.next < wallet.next {
+        return Err(format!("a gap stays: chain at {}, {wallet:?}", world.next));
+    }
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! What one configuration says differently from another, setting by setting.
+
+use std::collections::BTreeMap;
+
+use domain::{Config, GateConfig, Handler, KindConfig, PayerConfig, SensorConfig};
+
+use crate::file::spell_duration;
+
+/// One setting that is not as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// As the file would address it: `kinds.welcome.attempts`.
+    pub path: String,
+    /// `None` where there was nothing.
+    pub from: Option<String>,
+    /// `None` where there is nothing any more.
+    pub to: Option<String>,
+}
+
+impl Difference {
+    /// `+`, `-` or `~`, and what it was and is.
+    pub fn line(&self) -> String {
+        match (&self.from, &self.to) {
+            (None, Some(to)) => format!("+ {} = {to}", self.path),
+            (Some(from), None) => format!("- {} (was {from})", self.path),
+            (from, to) => {
+                let word = |word: &Option<String>| word.clone().unwrap_or_default();
+                format!("~ {}: {} -> {}", self.path, word(from), word(to))
+            }
+        }
+    }
+}
+
+/// Every difference, in the order of the paths. The version does not count.
+pub fn differences(old: Option<&Config>, new: &Config) -> Vec<Difference> {
+    let (old, new) = (old.map(settings).unwrap_or_default(), settings(new));
+    let paths: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let difference = |path: &String| Difference {
+        path: path.clone(),
+        from: old.get(path).cloned(),
+        to: new.get(path).cloned(),
+    };
+    let all = paths.into_iter().map(difference);
+    all.filter(|difference| difference.from != difference.to).collect()
+}
+
+type Settings = BTreeMap<String, String>;
+
+fn settings(config: &Config) -> Settings {
+    let mut all = Settings::new();
+    let mut put = |prefix: String, settings: Vec<(&str, String)>| {
+        all.extend(settings.into_iter().map(|(key, value)| (format!("{prefix}.{key}"), value)));
+    };
+    for (kind, config) in &config.kinds {
+        put(format!("kinds.{kind}"), of_kind(config));
+    }
+    for (gate, config) in &config.gates {
+        put(format!("gates.{gate}"), of_gate(config));
+        for policy in &config.closes_on {
+            let rule = format!("{} within {}", policy.tasks, spell_duration(policy.within));
+            put(format!("gates.{gate}.closes_on"), vec![(policy.cause.as_str(), rule)]);
+        }
+    }
+    for (sensor, config) in &config.sensors {
+        put(format!("sensors.{sensor}"), of_sensor(config));
+    }
+    if let Some(payer) = &config.payer {
+        put("payer".to_owned(), of_payer(payer));
+    }
+    all
+}
+
+fn of_kind(kind: &KindConfig) -> Vec<(&'static str, String)> {
+    let Handler::Service { name } = &kind.handler;
+    vec![
+        ("handler.service", name.to_string()),
+        ("needs", list(&kind.needs)),
+        ("attempts", kind.attempts_max.to_string()),
+        ("rest", spell_duration(kind.rest)),
+        ("rest_max", spell_duration(kind.rest_max)),
+        ("concurrency", kind.concurrency.map_or("no limit".to_owned(), |limit| limit.to_string())),
+        ("lease", spell_duration(kind.lease)),
+        ("timeout", spell_duration(kind.timeout)),
+    ]
+}
+
+fn of_gate(gate: &GateConfig) -> Vec<(&'static str, String)> {
+    vec![
+        ("about", format!("{:?}", gate.about)),
+        ("remedy", format!("{:?}", gate.remedy)),
+        ("drain_max", gate.drain_max.map_or("no limit".to_owned(), |max| max.to_string())),
+    ]
+}
+
+fn of_sensor(sensor: &SensorConfig) -> Vec<(&'static str, String)> {
+    let SensorConfig::Directory(directory) = sensor;
+    vec![
+        ("directory.kind", directory.kind.to_string()),
+        ("directory.url", directory.url.clone()),
+        ("directory.network", directory.network.clone()),
+        ("directory.every", spell_duration(directory.every)),
+        ("directory.cap_cycle", directory.cap_cycle.to_string()),
+        ("directory.cap_day", directory.cap_day.to_string()),
+        ("directory.exclude", list(&directory.exclude)),
+        ("directory.purpose", directory.purpose.clone()),
+        ("directory.message", format!("{:?}", directory.message)),
+    ]
+}
+
+fn of_payer(payer: &PayerConfig) -> Vec<(&'static str, String)> {
+    vec![
+        ("network", payer.network.clone()),
+        ("inbox_url", payer.inbox_url.clone()),
+        ("relay_url", payer.relay_url.clone()),
+        ("stacks_url", payer.stacks_url.clone()),
+        ("amount_max_sats", payer.amount_max.get().to_string()),
+        ("in_flight", payer.in_flight.to_string()),
+        ("unconfirmed_after", spell_duration(payer.unconfirmed_after)),
+        ("unresolved_after", spell_duration(payer.unresolved_after)),
+        ("ask_every", spell_duration(payer.ask_every)),
+        ("depth", payer.depth.to_string()),
+    ]
+}
+
+fn list<T: ToString>(items: &[T]) -> String {
+    let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+    format!("[{}]", items.join(", "))
+}

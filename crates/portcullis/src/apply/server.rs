@@ -1,0 +1,78 @@
+//! Whether the server at the other end can do what Portcullis rests on.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bus::{Bus, BusError};
+use serde::Deserialize;
+use wire::subject;
+
+use crate::exit::{Code, Ended};
+
+const WITHIN: Duration = Duration::from_secs(5);
+/// The level of the JetStream API that came with server 2.12: atomic batches, and the fence
+/// over a subject other than the written one that holds on replicas.
+const LEVEL: u64 = 2;
+
+#[derive(Deserialize)]
+struct Account {
+    api: Option<Api>,
+    error: Option<Refusal>,
+}
+
+#[derive(Deserialize)]
+struct Api {
+    #[serde(default)]
+    level: u64,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    description: String,
+}
+
+#[derive(Deserialize)]
+struct Info {
+    config: Option<Settings>,
+}
+
+#[derive(Deserialize)]
+struct Settings {
+    num_replicas: usize,
+}
+
+/// Refuses a server without JetStream, or one older than 2.12.
+pub(super) async fn check(bus: &Bus) -> anyhow::Result<()> {
+    let answer = match bus.ask("$JS.API.INFO", Vec::new(), WITHIN).await {
+        Err(BusError::NobodyAnswers { .. }) => return Err(no_jetstream("").into()),
+        answer => answer.context("ask the server about JetStream")?,
+    };
+    let account: Account = serde_json::from_slice(&answer).context("read what the server says")?;
+    if let Some(refusal) = account.error {
+        return Err(no_jetstream(&refusal.description).into());
+    }
+    let level = account.api.map_or(0, |api| api.level);
+    if level < LEVEL {
+        let text = format!(
+            "the NATS server is too old: its JetStream API has level {level}, and Portcullis \
+             needs {LEVEL}; run nats-server 2.12 or newer"
+        );
+        return Err(Ended::new(Code::Bus, text).into());
+    }
+    Ok(())
+}
+
+/// The replicas that the streams have now; `None` before the first apply.
+pub(super) async fn replicas(bus: &Bus) -> anyhow::Result<Option<usize>> {
+    let asked = format!("$JS.API.STREAM.INFO.{}", subject::WORK);
+    let answer = bus.ask(&asked, Vec::new(), WITHIN).await.context("ask about the streams")?;
+    let info: Info = serde_json::from_slice(&answer).context("read what the server says")?;
+    Ok(info.config.map(|config| config.num_replicas))
+}
+
+fn no_jetstream(why: &str) -> Ended {
+    let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
+    let text = format!("JetStream is not enabled on the NATS server{why}; start it with `-js`");
+    Ended::new(Code::Bus, text)
+}

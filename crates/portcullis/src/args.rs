@@ -1,0 +1,99 @@
+use std::path::PathBuf;
+
+use clap::{Args as ArgsOf, Parser, Subcommand};
+
+use crate::{exit, gate::GateCommand, task::TaskCommand, watch::WatchArgs};
+
+/// Operate a Portcullis fleet: its configuration, its gates and its tasks.
+///
+/// stdout is data, stderr is talk. With --json, stdout is one JSON object (`watch`: one for
+/// each event).
+#[derive(Clone, Debug, Parser)]
+#[command(version, about, after_help = exit::HELP, subcommand_required = true)]
+#[command(arg_required_else_help = true)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// What to log on stderr, e.g. `info` or `bus=debug`
+    #[arg(long, env = "LOG", default_value = "error", global = true, hide_env_values = true)]
+    pub log: String,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Bring the bus to what a configuration file says
+    #[command(after_help = exit::HELP)]
+    Apply(ApplyArgs),
+    /// See and move gates
+    #[command(subcommand, after_help = exit::HELP)]
+    Gate(GateCommand),
+    /// See tasks: what waits, and why
+    #[command(subcommand, after_help = exit::HELP)]
+    Task(TaskCommand),
+    /// Follow what is told, event by event
+    #[command(after_help = exit::HELP)]
+    Watch(WatchArgs),
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, ArgsOf)]
+pub struct BusArgs {
+    #[command(flatten)]
+    pub nats: kit::NatsArgs,
+
+    /// Write JSON to stdout, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Who acts: it stands in the gate's log for ever.
+#[derive(Clone, Debug, ArgsOf)]
+pub struct PersonArgs {
+    /// Your name, if it is not the login name
+    #[arg(long = "as", value_name = "NAME", env = "USER", hide_env_values = true)]
+    name: Option<String>,
+
+    /// The login name where USER is not set
+    #[arg(long, hide = true, env = "LOGNAME")]
+    login_name: Option<String>,
+}
+
+#[derive(Clone, Debug, ArgsOf)]
+pub struct ApplyArgs {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE", default_value = "portcullis.toml")]
+    pub file: PathBuf,
+
+    /// Copies of each stream [default: as it is; 1 on a new bus]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub replicas: Option<u8>,
+
+    /// Why; needed to drop a gate that is not open, or a kind's need of it
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub note: String,
+
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+
+    #[command(flatten)]
+    pub person: PersonArgs,
+
+    #[command(flatten)]
+    pub bus: BusArgs,
+}
+
+impl PersonArgs {
+    /// # Errors
+    ///
+    /// When nobody is named.
+    pub fn name(&self) -> Result<String, exit::Ended> {
+        let named = [&self.name, &self.login_name].into_iter().flatten();
+        let mut named = named.map(|name| name.trim()).filter(|name| !name.is_empty());
+        let name = named.next().ok_or_else(|| {
+            exit::Ended::usage("nobody is logged in here: say who you are with --as NAME")
+        })?;
+        Ok(name.chars().filter(|c| !c.is_control()).take(80).collect())
+    }
+}

@@ -1,0 +1,72 @@
+//! The configuration file: `portcullis.toml` read into [`domain::Config`].
+//!
+//! It decides what a file may say, and promises that a refused file is refused once: every
+//! problem in it is told, with its line and what to do about it, not only the first one.
+//! Nothing that depends on the bus is decided here.
+
+mod agree;
+mod exclude;
+mod gates;
+mod kinds;
+mod notes;
+mod payer;
+mod section;
+mod sensors;
+mod value;
+
+use domain::Config;
+use toml::de::DeTable;
+
+pub use notes::{Problem, Warning};
+pub(crate) use value::{nearest, parse_duration, spell_duration};
+
+use notes::Notes;
+use section::Section;
+
+/// Reads the text of the file at `path`; the path is only used to say where something is.
+///
+/// The configuration has version 0: `apply` gives it its number.
+///
+/// # Errors
+///
+/// Every problem of the file, by line.
+///
+/// ```
+/// let text = "[kinds.welcome]\nhandler = { service = \"welcome-payer\" }\nneeds = [\"relay\"]";
+/// let problems = portcullis::file::load("portcullis.toml", text).unwrap_err();
+/// assert!(problems[0].to_string().starts_with("portcullis.toml:"));
+/// ```
+pub fn load(path: &str, text: &str) -> Result<(Config, Vec<Warning>), Vec<Problem>> {
+    let mut notes = Notes::new(path, text);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        let span = error.span().unwrap_or(0..0);
+        notes.problem(&span, format!("{}; this is not TOML", error.message()));
+    }
+    if notes.any_problem() {
+        // What the parser made up to recover would only lead to problems that are none.
+        return Err(notes.into_problems());
+    }
+    let mut root = Section::root(document.get_ref());
+    let gates = gates::read(&mut root, &mut notes);
+    let kinds = kinds::read(&mut root, &mut notes);
+    let sensors = sensors::read(&mut root, &mut notes);
+    let payer = payer::read(&mut root, &mut notes);
+    root.finish(&mut notes);
+    agree::check(&kinds, &gates, &sensors, payer.as_ref(), &mut notes);
+    let config = Config {
+        version: 0,
+        kinds: kinds.into_iter().filter_map(|(name, kind)| Some((name, kind.config?))).collect(),
+        gates: gates.into_iter().map(|(name, gate)| (name, gate.config)).collect(),
+        sensors: sensors.into_iter().filter_map(|(name, it)| Some((name, it.config?))).collect(),
+        payer: payer.and_then(|payer| payer.config),
+    };
+    if notes.any_problem() {
+        Err(notes.into_problems())
+    } else {
+        Ok((config, notes.into_warnings()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

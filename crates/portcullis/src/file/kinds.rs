@@ -1,0 +1,106 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use domain::{GateName, Handler, Kind, KindConfig, ServiceName};
+
+use super::{
+    notes::Notes,
+    section::{Section, Span, Word},
+    value::spell_duration,
+};
+
+/// A kind of the file.
+pub(super) struct KindRead {
+    pub(super) needs: Vec<Word<GateName>>,
+    pub(super) span: Span,
+    /// `None` if its handler could not be read.
+    pub(super) config: Option<KindConfig>,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+pub(super) fn read(root: &mut Section<'_>, notes: &mut Notes<'_>) -> BTreeMap<Kind, KindRead> {
+    let mut kinds = BTreeMap::new();
+    for (name, mut section) in root.named("kinds", notes) {
+        let kind = kind(&mut section, notes);
+        section.finish(notes);
+        // One prefix and the longest kind must still make a name of a gate.
+        let parsed = name.value.parse::<Kind>().map_err(|error| error.to_string());
+        let gate = format!("kind-{}", name.value).parse::<GateName>();
+        match parsed {
+            Ok(_) if gate.is_err() => notes
+                .problem(&name.span, format!("kind `{}` is too long; take 43 bytes", name.value)),
+            Ok(parsed) => {
+                kinds.insert(parsed, kind);
+            }
+            Err(error) => notes.problem(&name.span, format!("[kinds.{}]: {error}", name.value)),
+        }
+    }
+    if kinds.is_empty() && !notes.any_problem() {
+        notes.problem(&(0..0), "no kind of work is configured; add a table [kinds.<name>]");
+    }
+    kinds
+}
+
+fn kind(section: &mut Section<'_>, notes: &mut Notes<'_>) -> KindRead {
+    let handler = handler(section, notes);
+    let needs = needs(section, notes);
+    let rest = section.duration("rest", SECOND * 30, Duration::from_millis(1), notes);
+    let rest_max = section.duration("rest_max", (SECOND * 900).max(rest), SECOND / 1000, notes);
+    if rest_max < rest {
+        let text = format!(
+            "`rest_max`{} is \"{}\", less than `rest` with \"{}\"; make it at least as long",
+            section.within(),
+            spell_duration(rest_max),
+            spell_duration(rest)
+        );
+        notes.problem(&section.span, text);
+    }
+    let attempts = section.number("attempts", 1, "the task would be dead at once", notes);
+    let concurrency =
+        section.number("concurrency", 1, "nothing would run; leave it out for no limit", notes);
+    let lease = section.duration("lease", SECOND * 30, SECOND, notes);
+    let timeout = section.duration("timeout", SECOND * 60, SECOND, notes);
+    let config = handler.map(|handler| KindConfig {
+        handler,
+        needs: needs.iter().map(|need| need.value.clone()).collect(),
+        attempts_max: attempts.unwrap_or(5),
+        rest,
+        rest_max,
+        concurrency,
+        lease,
+        timeout,
+    });
+    KindRead { needs, span: section.span.clone(), config }
+}
+
+fn handler(section: &mut Section<'_>, notes: &mut Notes<'_>) -> Option<Handler> {
+    let kind = section.place.trim_start_matches("kinds.").to_owned();
+    let Some(mut handler) = section.section("handler", notes) else {
+        if !section.has("handler") {
+            let text = format!(
+                "kind `{kind}` has no handler; say who does the work: \
+                 handler = {{ service = \"…\" }}"
+            );
+            notes.problem(&section.span, text);
+        }
+        return None;
+    };
+    let word = handler.required("service", "\"welcome-payer\"", notes);
+    let name = word.and_then(|word| handler.parse::<ServiceName>("service", &word, notes));
+    handler.finish(notes);
+    name.map(|name| Handler::Service { name: name.value })
+}
+
+fn needs(section: &mut Section<'_>, notes: &mut Notes<'_>) -> Vec<Word<GateName>> {
+    let mut needs: Vec<Word<GateName>> = Vec::new();
+    for word in section.texts("needs", notes) {
+        let Some(need) = section.parse::<GateName>("needs", &word, notes) else { continue };
+        if needs.iter().any(|other| other.value == need.value) {
+            let text = format!("gate `{}` stands twice in `needs`; keep one", need.value);
+            notes.problem(&need.span, text);
+            continue;
+        }
+        needs.push(need);
+    }
+    needs
+}

@@ -1,0 +1,171 @@
+use std::fmt::Write as _;
+
+use bus::Bus;
+use domain::{Config, Gate, GateName, GateState, Incident, Timestamp};
+use kit::Clock;
+use serde_json::{Value, json};
+
+use super::list::{incident_object, seen_object};
+use crate::{
+    look::{self, Queues, Seen},
+    out::Out,
+    show::{ago, line},
+};
+
+/// How many single failures are shown; the rest is a count.
+const FAILURES_SHOWN: usize = 5;
+
+pub(super) async fn run(bus: &Bus, name: &GateName, out: &Out) -> anyhow::Result<()> {
+    let config = look::config(bus).await?;
+    look::known_gate(&config, name)?;
+    let seen = Seen::read(bus, name).await?;
+    let incident = match seen.gate() {
+        Some(gate) => look::incident(bus, gate).await?,
+        None => None,
+    };
+    let queues = Queues::read(bus, &config.needing(name)).await?;
+    if out.json {
+        out.object(&object(&config, name, &seen, incident.as_ref(), &queues))?;
+    } else {
+        let text = text(&config, name, &seen, incident.as_ref(), &queues, out);
+        out.data(&text)?;
+    }
+    Ok(())
+}
+
+fn text(
+    config: &Config,
+    name: &GateName,
+    seen: &Seen,
+    incident: Option<&Incident>,
+    queues: &Queues,
+    out: &Out,
+) -> String {
+    let now = Clock.now();
+    let mut text = String::new();
+    let told = out.state(seen.state(), seen.state().told());
+    let _ = writeln!(text, "{name} is {told}");
+    if let Some(settings) = config.gates.get(name).filter(|settings| !settings.about.is_empty()) {
+        field(&mut text, "guards", &settings.about);
+    }
+    let kinds = config.needing(name);
+    let names: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+    field(&mut text, "needed by", &names.join(", "));
+    field(&mut text, "in queue", &queues.told(&kinds));
+    let Some(gate) = seen.gate() else {
+        field(&mut text, "why", seen.doubt().unwrap_or_default());
+        return text;
+    };
+    standing(&mut text, gate, now);
+    failures(&mut text, gate, incident, now);
+    if gate.state != GateState::Open {
+        field(&mut text, "remedy", &gate.remedy);
+        if gate.state == GateState::Closed {
+            field(&mut text, "to open", &format!("portcullis gate open {name} --note \"…\""));
+        }
+    }
+    text
+}
+
+fn standing(text: &mut String, gate: &Gate, now: Timestamp) {
+    field(text, "since", &format!("{} ({})", ago(gate.since, now), gate.since));
+    if gate.at != gate.since {
+        field(text, "last moved", &format!("{} ({})", ago(gate.at, now), gate.at));
+    }
+    let past = if gate.without_canary { ", without a canary" } else { "" };
+    field(text, "by", &format!("{} in epoch {}{past}", gate.by, gate.epoch));
+    field(text, "note", &gate.note);
+    if gate.state != GateState::Open {
+        let causes = gate.causes.iter().map(|cause| match cause.rule() {
+            Some(rule) => format!("{cause}: {}", rule.means),
+            None => cause.to_string(),
+        });
+        field(text, "causes", &causes.collect::<Vec<_>>().join("\n"));
+    }
+    if 0 < gate.canaries_failed {
+        field(text, "canaries", &format!("{} proved nothing so far", gate.canaries_failed));
+    }
+    if let Some(trigger) = &gate.trigger {
+        let what = format!(
+            "{} of {}, attempt {}\n{}",
+            trigger.cause, trigger.source_key, trigger.attempt, trigger.evidence
+        );
+        field(text, "trigger", &what);
+    }
+}
+
+fn failures(text: &mut String, gate: &Gate, incident: Option<&Incident>, now: Timestamp) {
+    let count = incident.map_or(0, Incident::count);
+    let causes = incident.map(Incident::causes).unwrap_or_default();
+    let causes: Vec<String> =
+        causes.iter().map(|(cause, count)| format!("{count} {cause}")).collect();
+    match (gate.state, count) {
+        (GateState::Open, 0) => field(text, "incidents", &format!("{} so far", gate.incident)),
+        (GateState::Open, _) => {
+            field(text, "gathering", &format!("{count} failed = {}", causes.join(" + ")));
+        }
+        (_, 0) => field(text, "incident", &format!("{}, nothing failed", gate.incident)),
+        (..) => {
+            let sum = causes.join(" + ");
+            field(text, "incident", &format!("{}: {count} failed = {sum}", gate.incident));
+        }
+    }
+    let Some(incident) = incident else { return };
+    for failure in incident.failures.iter().take(FAILURES_SHOWN) {
+        let straggler = if failure.straggler { ", admitted before the opening" } else { "" };
+        let what = format!(
+            "{}  {} of {}, attempt {}{straggler}",
+            ago(failure.at, now),
+            failure.cause,
+            failure.source_key,
+            failure.attempt
+        );
+        field(text, "", &line(&what, 86));
+    }
+    let shown = u64::try_from(FAILURES_SHOWN.min(incident.failures.len())).unwrap_or(u64::MAX);
+    if shown < count {
+        field(text, "", &format!("and {} more", count - shown));
+    }
+}
+
+/// A label, and a text that keeps to its right.
+pub(crate) fn field(text: &mut String, label: &str, value: &str) {
+    if value.trim().is_empty() {
+        return;
+    }
+    for (at, line) in value.trim().lines().enumerate() {
+        let label = if at == 0 { label } else { "" };
+        let _ = writeln!(text, "  {label:10}  {}", line.trim_end());
+    }
+}
+
+fn object(
+    config: &Config,
+    name: &GateName,
+    seen: &Seen,
+    incident: Option<&Incident>,
+    queues: &Queues,
+) -> Value {
+    let kinds = config.needing(name);
+    let failures = incident.map(|incident| incident.failures.as_slice()).unwrap_or_default();
+    let failures = failures.iter().map(|failure| {
+        json!({
+            "event": failure.event,
+            "task": failure.task.to_string(),
+            "source_key": failure.source_key.to_string(),
+            "attempt": failure.attempt,
+            "cause": failure.cause.to_string(),
+            "at": failure.at.to_string(),
+            "straggler": failure.straggler,
+            "evidence": failure.evidence,
+        })
+    });
+    let mut object = seen_object(name, seen);
+    if let Value::Object(object) = &mut object {
+        object.extend(incident_object(incident));
+        let queued = kinds.iter().map(|kind| (kind.to_string(), json!(queues.of(kind))));
+        object.insert("in_queue".to_owned(), Value::Object(queued.collect()));
+        object.insert("evidence".to_owned(), Value::Array(failures.collect()));
+    }
+    object
+}

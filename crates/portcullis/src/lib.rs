@@ -1,0 +1,39 @@
+//! The operators' command line.
+//!
+//! * [`file`]: the configuration file, read with every problem told at once;
+//! * [`apply`]: brings the bus to what the file says;
+//! * [`gate`], [`task`], [`watch`]: see and move what runs;
+//! * [`exit`]: the exit codes; [`out`]: stdout is data, stderr is talk.
+
+pub mod apply;
+mod args;
+pub mod exit;
+pub mod file;
+pub mod gate;
+mod look;
+pub mod out;
+mod reach;
+pub mod replay;
+mod show;
+pub mod task;
+pub mod up;
+pub mod watch;
+
+pub use args::{ApplyArgs, Args, BusArgs, Command, PersonArgs};
+
+use out::Out;
+use tokio_util::sync::CancellationToken;
+
+/// Carries out one command. Following something ends early when `shutdown` is cancelled.
+///
+/// # Errors
+///
+/// What went wrong; [`exit::code_of`] gives it its number.
+pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
+    match &args.command {
+        Command::Apply(apply) => apply::command::run(apply, &Out::new(apply.bus.json)).await,
+        Command::Gate(gate) => gate::run(gate, &shutdown).await,
+        Command::Task(task) => task::run(task).await,
+        Command::Watch(watch) => watch::run(watch, &shutdown).await,
+    }
+}

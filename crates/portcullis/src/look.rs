@@ -1,0 +1,214 @@
+//! What this program sees of the fleet: read from the leader, once, for a person to look at.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::Context as _;
+use bus::{Backlog, Bus};
+use domain::{Config, Gate, GateName, GateState, Incident, Kind};
+use fleet::{
+    gate_log,
+    store::{self, StoreError},
+};
+use kit::Clock;
+use wire::{
+    Wire as _,
+    message::{Beat, Latch},
+    subject,
+};
+
+use crate::exit::Ended;
+
+/// A gate as its newest message reads.
+#[derive(Clone, Debug)]
+pub(crate) enum Seen {
+    Known(Box<Gate>),
+    /// It makes no sense, and so reads as CLOSED.
+    Garbled,
+    /// There is none, and so it reads as CLOSED.
+    Absent,
+}
+
+impl Seen {
+    pub(crate) async fn read(bus: &Bus, name: &GateName) -> anyhow::Result<Seen> {
+        match gate_log::current(bus, name).await {
+            Ok(Some(found)) => Ok(Seen::Known(Box::new(found.value))),
+            Ok(None) => Ok(Seen::Absent),
+            Err(StoreError::Garbled { .. }) => Ok(Seen::Garbled),
+            Err(error) => Err(error).with_context(|| format!("read gate {name}")),
+        }
+    }
+
+    /// Every gate of the configuration.
+    pub(crate) async fn all(
+        bus: &Bus,
+        config: &Config,
+    ) -> anyhow::Result<BTreeMap<GateName, Seen>> {
+        let mut all = BTreeMap::new();
+        for name in config.all_gates() {
+            all.insert(name.clone(), Seen::read(bus, &name).await?);
+        }
+        Ok(all)
+    }
+
+    pub(crate) fn gate(&self) -> Option<&Gate> {
+        match self {
+            Seen::Known(gate) => Some(gate),
+            Seen::Garbled | Seen::Absent => None,
+        }
+    }
+
+    /// How services act on it.
+    pub(crate) fn state(&self) -> GateState {
+        self.gate().map_or(GateState::Closed, |gate| gate.state)
+    }
+
+    /// Why it reads as CLOSED although its log does not say so.
+    pub(crate) const fn doubt(&self) -> Option<&'static str> {
+        match self {
+            Seen::Known(_) => None,
+            Seen::Garbled => Some("its newest message makes no sense, so it reads as CLOSED"),
+            Seen::Absent => Some("it has no message yet, so it reads as CLOSED: apply again"),
+        }
+    }
+}
+
+/// The configuration in force.
+pub(crate) async fn config(bus: &Bus) -> anyhow::Result<Config> {
+    Ok(fleet::current_config(bus).await.context("read the configuration")?.config)
+}
+
+/// Refuses a gate that the configuration does not know, with the one that was meant.
+pub(crate) fn known_gate(config: &Config, gate: &GateName) -> Result<(), Ended> {
+    let all = config.all_gates();
+    if all.contains(gate) {
+        return Ok(());
+    }
+    let near = crate::file::nearest(gate.as_str(), all.iter().map(GateName::as_str));
+    let names: Vec<&str> = all.iter().map(GateName::as_str).collect();
+    Err(Ended::not_found(match near {
+        Some(near) => format!("there is no gate `{gate}`; did you mean `{near}`?"),
+        None => format!("there is no gate `{gate}`; there are: {}", names.join(", ")),
+    }))
+}
+
+/// Refuses a kind that the configuration does not know, with the one that was meant.
+pub(crate) fn known_kind(config: &Config, kind: &Kind) -> Result<(), Ended> {
+    if config.kinds.contains_key(kind) {
+        return Ok(());
+    }
+    let names: Vec<&str> = config.kinds.keys().map(Kind::as_str).collect();
+    let near = crate::file::nearest(kind.as_str(), names.iter().copied());
+    Err(Ended::not_found(match near {
+        Some(near) => format!("there is no kind `{kind}`; did you mean `{near}`?"),
+        None => format!("there is no kind `{kind}`; there are: {}", names.join(", ")),
+    }))
+}
+
+/// The incident that stands, or while the gate is OPEN the failures that gather.
+pub(crate) async fn incident(bus: &Bus, gate: &Gate) -> anyhow::Result<Option<Incident>> {
+    let number = match gate.state {
+        GateState::Open => gate.incident.saturating_add(1),
+        _ => gate.incident,
+    };
+    let subject = subject::incident(&gate.name, number);
+    match store::read::<Incident>(bus, subject::RECORD, &subject).await {
+        Ok(found) => Ok(found.map(|found| found.value)),
+        Err(StoreError::Garbled { .. }) => Ok(None),
+        Err(error) => Err(error).context("read the incident"),
+    }
+}
+
+/// How many tasks of each kind are in the queue, waiting or running.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Queues(pub(crate) BTreeMap<Kind, Backlog>);
+
+impl Queues {
+    pub(crate) async fn read(bus: &Bus, kinds: &[Kind]) -> anyhow::Result<Queues> {
+        let mut queues = BTreeMap::new();
+        for kind in kinds {
+            let name = subject::dispatch_consumer(kind);
+            let backlog = bus.backlog(subject::WORK, &name).await;
+            queues.insert(kind.clone(), backlog.context("count what waits")?);
+        }
+        Ok(Queues(queues))
+    }
+
+    pub(crate) fn of(&self, kind: &Kind) -> u64 {
+        self.0.get(kind).map_or(0, |backlog| backlog.pending + backlog.in_flight)
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.0.keys().map(|kind| self.of(kind)).sum()
+    }
+
+    /// Delivered and not answered: running, or resting.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.0.values().map(|backlog| backlog.in_flight).sum()
+    }
+
+    /// `welcome 59, prompt 2`; `nothing` if so.
+    pub(crate) fn told(&self, kinds: &[Kind]) -> String {
+        let waiting = kinds.iter().map(|kind| (kind, self.of(kind)));
+        let waiting = waiting.filter(|(_, count)| 0 < *count);
+        let told: Vec<String> = waiting.map(|(kind, count)| format!("{kind} {count}")).collect();
+        if told.is_empty() { "nothing".to_owned() } else { told.join(", ") }
+    }
+}
+
+/// Who is alive, as their beats of one second say.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pulse {
+    pub(crate) beats: BTreeMap<(String, String), Beat>,
+}
+
+/// A little longer than the time between two beats.
+const LISTEN: Duration = Duration::from_millis(1_200);
+
+impl Pulse {
+    pub(crate) async fn listen(bus: &Bus) -> anyhow::Result<Pulse> {
+        let mut inbox = bus.subscribe(subject::BEATS).await.context("listen for beats")?;
+        let begun = Clock.instant();
+        let mut beats = BTreeMap::new();
+        while begun.elapsed() < LISTEN {
+            let left = LISTEN.saturating_sub(begun.elapsed());
+            tokio::select! {
+                () = Clock.sleep(left) => break,
+                heard = inbox.next() => {
+                    // Garbage on the subject is nobody's sign of life.
+                    if let Ok(beat) = Beat::decode(&heard.context("listen for beats")?.body) {
+                        beats.insert((beat.service.clone(), beat.id.clone()), beat);
+                    }
+                }
+            }
+        }
+        Ok(Pulse { beats })
+    }
+
+    pub(crate) fn alive(&self, service: &str) -> usize {
+        self.beats.keys().filter(|(name, _)| name == service).count()
+    }
+
+    /// The dispatchers that hold themselves back at `gate`.
+    pub(crate) fn latched<'a>(
+        &'a self,
+        gate: &'a GateName,
+    ) -> impl Iterator<Item = (&'a Beat, &'a Latch)> {
+        let latches = |beat: &'a Beat| beat.latches.iter().map(move |latch| (beat, latch));
+        self.beats.values().flat_map(latches).filter(move |(_, latch)| latch.gate == *gate)
+    }
+}
+
+/// The gates that hold `kind` back, apart from `but`.
+pub(crate) fn held_by<'a>(
+    config: &Config,
+    gates: &'a BTreeMap<GateName, Seen>,
+    kind: &Kind,
+    but: Option<&GateName>,
+) -> Vec<(GateName, &'a Seen)> {
+    let others = config.needs(kind).into_iter().filter(|need| Some(need) != but);
+    let seen = others.map(|need| {
+        let seen = gates.get(&need).unwrap_or(&Seen::Absent);
+        (need, seen)
+    });
+    seen.filter(|(_, seen)| seen.state() == GateState::Closed).collect()
+}

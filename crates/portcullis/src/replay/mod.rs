@@ -1,0 +1,108 @@
+//! An incident of March 2026, run again against the stand-in world: once through Portcullis,
+//! once through the loop that failed then. Every figure is measured.
+
+mod figures;
+mod naive;
+mod ours;
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::up::settings::Settings;
+
+pub use figures::{Comparison, Figures};
+
+/// Run an incident again, beside the loop that failed then.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    pub incident: Incident,
+}
+
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Incident {
+    /// A relay's nonce is stuck where no health probe sees it
+    NonceConflict(NonceConflict),
+}
+
+/// The stuck nonce. With 60 agents and the naive loop it became 230 failed attempts.
+#[derive(Clone, Debug, clap::Args)]
+pub struct NonceConflict {
+    /// How many agents there are to welcome
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    pub agents: u32,
+
+    /// How many dispatchers to run
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=32))]
+    pub dispatchers: u32,
+
+    /// Which relay: the incident's, which refuses, or the one that says pending for ever
+    #[arg(long, value_parser = ["march", "today"], default_value = "march")]
+    pub relay: String,
+
+    /// How many cycles of the sensor the relay stays stuck
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub cycles: u32,
+
+    /// Keep data and logs in this folder
+    #[arg(long)]
+    pub keep: Option<PathBuf>,
+}
+
+/// The sensor's cycle. Half an hour then; a second here.
+const CYCLE: Duration = Duration::from_secs(1);
+
+impl NonceConflict {
+    fn settings(&self) -> Settings {
+        Settings {
+            agents: usize::try_from(self.agents).unwrap_or(usize::MAX),
+            relay: self.relay.clone(),
+            block: Duration::from_millis(50),
+            every: CYCLE,
+            unconfirmed_after: Duration::from_secs(2),
+        }
+    }
+
+    /// How long the relay stays stuck after the first failure.
+    fn stuck_for(&self) -> Duration {
+        CYCLE * self.cycles
+    }
+}
+
+/// Runs both columns and returns them.
+///
+/// # Errors
+///
+/// When a program is missing, or something that must happen does not within minutes.
+pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<Comparison> {
+    let Incident::NonceConflict(incident) = args.incident;
+    let kept = incident.keep.clone();
+    let number = kit::fresh_number();
+    let dir =
+        kept.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("replay-{number:016x}")));
+    std::fs::create_dir_all(&dir).context("make the folder of this replay")?;
+    let dir = dir.canonicalize().context("find the folder of this replay")?;
+    let both = async {
+        let portcullis = ours::run(&incident, &dir.join("portcullis")).await;
+        let portcullis = portcullis.context("run the incident through Portcullis")?;
+        let naive = naive::run(&incident, &dir.join("naive")).await;
+        let naive = naive.context("run the incident through the naive loop")?;
+        Ok(Comparison { portcullis, naive })
+    };
+    let result = tokio::select! {
+        result = both => result,
+        () = shutdown.cancelled() => Err(anyhow::anyhow!("stopped before it was done")),
+    };
+    match (&result, kept) {
+        (Ok(_), None) => _ = std::fs::remove_dir_all(&dir),
+        _ => say(&format!("data and logs are in {}", dir.display())),
+    }
+    result
+}
+
+#[expect(clippy::print_stderr, reason = "talk goes to stderr")]
+fn say(line: &str) {
+    eprintln!("{line}");
+}

@@ -1,0 +1,210 @@
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+use bus::{Bus, FeedStart, Options, Stored};
+use domain::{Gate, GateName, GateState};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use wire::subject;
+
+use super::{settings::Settings, stage::Stage};
+
+/// Run the main job on this machine: a private NATS server, every service, and the sandbox.
+///
+/// The sandbox's relay has a nonce stuck before the first payment, as in March 2026: watch the
+/// gate close after one attempt, and open it with the command that is printed.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// How many agents there are to welcome
+    #[arg(long, default_value_t = 60)]
+    pub agents: usize,
+
+    /// How many dispatchers to run
+    #[arg(long, default_value_t = 3)]
+    pub dispatchers: usize,
+
+    /// Which relay to imitate: the incident's, which refuses, or the one that never confirms
+    #[arg(long, value_parser = ["march", "today"], default_value = "march")]
+    pub relay: String,
+
+    /// No stuck nonce: just the job
+    #[arg(long)]
+    pub calm: bool,
+
+    /// Seconds after the closing until the relay's people clear the nonce
+    #[arg(long, default_value_t = 15)]
+    pub heal_after_secs: u64,
+
+    /// Stop by itself once everyone is welcomed
+    #[arg(long)]
+    pub until_done: bool,
+
+    /// Where data and logs go; emptied at each start
+    #[arg(long, default_value = ".portcullis/up")]
+    pub dir: PathBuf,
+
+    /// The port of the private NATS server
+    #[arg(long, default_value_t = 4222)]
+    pub nats_port: u16,
+
+    /// The port of the sandbox
+    #[arg(long, default_value_t = 4010)]
+    pub sandbox_port: u16,
+}
+
+/// Runs until `shutdown`, then stops everything it started.
+///
+/// # Errors
+///
+/// When something does not start.
+pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
+    if args.dir.exists() {
+        std::fs::remove_dir_all(&args.dir).context("empty the folder of the last run")?;
+    }
+    std::fs::create_dir_all(&args.dir).context("make the folder of this run")?;
+    let dir = args.dir.canonicalize().context("find the folder of this run")?;
+    let settings = Settings {
+        agents: args.agents,
+        relay: args.relay.clone(),
+        block: Duration::from_millis(100),
+        every: Duration::from_secs(5),
+        unconfirmed_after: Duration::from_secs(5),
+    };
+    let mut stage = Stage::set(&dir, Some(args.nats_port), Some(args.sandbox_port), &settings)
+        .await
+        .context("start NATS and the sandbox (another `up` may still be running)")?;
+    std::fs::write(dir.join("nats.url"), stage.nats.url()).context("write nats.url")?;
+    if !args.calm {
+        stage.world.plant_stuck_nonce().await?;
+    }
+    let ran = tell_and_wait(&args, &mut stage, &shutdown).await;
+    say("stopping everything this started");
+    stage.strike().await;
+    ran
+}
+
+async fn tell_and_wait(
+    args: &Args,
+    stage: &mut Stage,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    let options = Options {
+        servers: stage.nats.url(),
+        credentials: None,
+        name: "portcullis up".to_owned(),
+        patience: Duration::from_secs(10),
+    };
+    let bus = Bus::connect(&options).await?;
+    let events = vec!["event.gate.>".to_owned(), "event.failure.>".to_owned()];
+    let mut feed = bus.feed(subject::EVENTS, events, FeedStart::All).await?;
+    stage.start_services(args.dispatchers)?;
+    greet(args, stage);
+    let mut narrator = Narrator { bus, heal_at: None, healed: args.calm, welcomed: 0 };
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            event = feed.next() => match event {
+                Ok(event) => narrate(&event),
+                Err(error) => tracing::debug!(%error, "events disturbed"),
+            },
+            () = kit::Clock.sleep(Duration::from_millis(500)) => {
+                for name in stage.revive()? {
+                    say(&format!("{name} had ended and was started again"));
+                }
+                let done = narrator.look(args, stage).await?;
+                if done && args.until_done {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// What `up` knows beyond the events: how far the job is, and when the relay is cleared.
+struct Narrator {
+    bus: Bus,
+    heal_at: Option<domain::Timestamp>,
+    healed: bool,
+    welcomed: u64,
+}
+
+impl Narrator {
+    /// Tells what is new and returns whether everyone has been welcomed.
+    async fn look(&mut self, args: &Args, stage: &Stage) -> anyhow::Result<bool> {
+        let ledger = stage.world.ledger().await?;
+        let all = u64::try_from(args.agents).unwrap_or(u64::MAX);
+        if ledger.welcomed != self.welcomed {
+            self.welcomed = ledger.welcomed;
+            let twice = ledger.paid_twice;
+            say(&format!("{} of {all} agents welcomed, {twice} paid twice", ledger.welcomed));
+            if ledger.welcomed == all {
+                say("everyone is welcomed. Ctrl-C stops all.");
+            }
+        }
+        let now = kit::Clock.now();
+        if !self.healed && self.relay_is_closed().await {
+            let after = Duration::from_secs(args.heal_after_secs);
+            if *self.heal_at.get_or_insert(now.after(after)) <= now {
+                stage.world.heal().await?;
+                self.healed = true;
+                say("the relay's people have cleared the nonce. The gate stays closed: only");
+                say("you open it. Type, in another terminal:");
+                say("    ./scripts/portcullis gate open relay --note \"nonce cleared\"");
+            }
+        }
+        Ok(self.welcomed == all)
+    }
+
+    async fn relay_is_closed(&self) -> bool {
+        let Ok(relay) = "relay".parse::<GateName>() else { return false };
+        let gate = fleet::gate_log::current(&self.bus, &relay).await;
+        let closed = |gate: &Gate| gate.state == GateState::Closed;
+        gate.is_ok_and(|gate| gate.is_some_and(|gate| closed(&gate.value)))
+    }
+}
+
+fn greet(args: &Args, stage: &Stage) {
+    let (agents, dispatchers) = (args.agents, args.dispatchers);
+    say(&format!("{agents} agents wait to be welcomed; {dispatchers} dispatchers run"));
+    if !args.calm {
+        say("the relay has a stuck nonce that no health probe can see");
+    }
+    say("");
+    say(&format!("  NATS      {}", stage.nats.url()));
+    say(&format!("  sandbox   {}/sandbox/ledger", stage.world.url()));
+    say(&format!("  logs      {}", stage.log_dir().display()));
+    say("");
+    say("look, in another terminal:");
+    say("    ./scripts/portcullis gate list");
+    say("    ./scripts/portcullis watch");
+    say("    ./scripts/portcullis task list");
+    say("");
+}
+
+/// One line for each event that a person should see.
+fn narrate(event: &Stored) {
+    let Ok(told) = serde_json::from_slice::<Value>(&event.body) else { return };
+    let data = &told["data"];
+    let text = |name: &str| data[name].as_str().unwrap_or_default().to_owned();
+    let line = if event.subject.starts_with("event.failure.") {
+        let charged = if data["charged"] == true { "charged" } else { "not charged" };
+        let (cause, key) = (text("cause"), text("source_key"));
+        format!("failure: {cause} at {key}, attempt {} ({charged})", data["attempt"])
+    } else {
+        let verb = event.subject.split('.').nth(2).unwrap_or_default();
+        if !["closed", "probing", "draining", "opened", "canary-failed"].contains(&verb) {
+            return;
+        }
+        let causes: Vec<&str> =
+            data["causes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let why =
+            if causes.is_empty() { String::new() } else { format!(": {}", causes.join(", ")) };
+        format!("gate {} {} by {}{why}", text("gate"), text("told"), text("by"))
+    };
+    say(&line);
+}
+
+#[expect(clippy::print_stderr, reason = "talk goes to stderr")]
+fn say(line: &str) {
+    eprintln!("{line}");
+}

@@ -1,0 +1,10 @@
+//! Running the whole fleet on one machine, as child processes.
+
+mod command;
+pub mod nats;
+pub mod process;
+pub mod settings;
+pub mod stage;
+pub mod world;
+
+pub use command::{Args, run};

@@ -1,0 +1,169 @@
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, ensure};
+use tokio::process::Command;
+
+use super::{
+    nats::Nats,
+    process::{Launch, Process},
+    settings::Settings,
+    world::World,
+};
+
+/// The whole fleet on one machine: a NATS server, the stand-in world, and every service, as
+/// child processes.
+#[derive(Debug)]
+pub struct Stage {
+    pub nats: Nats,
+    pub world: World,
+    services: Vec<Service>,
+    dir: PathBuf,
+}
+
+/// One of the fleet's services, and how to start it again.
+#[derive(Debug)]
+struct Service {
+    program: &'static str,
+    name: String,
+    process: Process,
+}
+
+/// A key for the stand-in world alone; it holds nothing anywhere else.
+pub const PLAY_KEY: &str = "70c1a9d3e5b7f2046c8e1a3b5d7f9024681357acbdf0e2c4a6987b5d3f1e0c2a01";
+
+/// In this order they start; in the other they stop, so that whoever needs another goes first.
+const ORDER: [&str; 4] = ["gatekeeper", "welcome-payer", "dispatcher", "sensor"];
+
+impl Stage {
+    /// Starts NATS and the world and applies the settings; no service yet.
+    ///
+    /// # Errors
+    ///
+    /// When a program is missing or does not start; the error says which and what it said.
+    pub async fn set(
+        dir: &Path,
+        nats_port: Option<u16>,
+        world_port: Option<u16>,
+        settings: &Settings,
+    ) -> anyhow::Result<Stage> {
+        let nats = Nats::start(&nats_server(), &dir.join("nats"), nats_port).await?;
+        let log_dir = dir.join("log");
+        let world = World::start(&log_dir, world_port, settings).await?;
+        let stage = Stage { nats, world, services: Vec::new(), dir: dir.to_owned() };
+        stage.apply(&settings.to_toml(stage.world.url())).await?;
+        Ok(stage)
+    }
+
+    /// Starts every service, `dispatchers` of one of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stage::set`].
+    pub fn start_services(&mut self, dispatchers: usize) -> anyhow::Result<()> {
+        for program in ORDER {
+            let count = if program == "dispatcher" { dispatchers } else { 1 };
+            for number in 1..=count {
+                let name =
+                    if count == 1 { program.to_owned() } else { format!("{program}-{number}") };
+                let process = self.launch(program, &name)?;
+                self.services.push(Service { program, name, process });
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts again whatever has ended by itself, and names it.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be started.
+    pub fn revive(&mut self) -> anyhow::Result<Vec<String>> {
+        let mut revived = Vec::new();
+        for at in 0..self.services.len() {
+            if !self.services[at].process.runs() {
+                let (program, name) = (self.services[at].program, self.services[at].name.clone());
+                self.services[at].process = self.launch(program, &name)?;
+                revived.push(name);
+            }
+        }
+        Ok(revived)
+    }
+
+    /// Stops everything it started, in order, and nothing else.
+    pub async fn strike(mut self) {
+        while let Some(mut service) = self.services.pop() {
+            service.process.stop(Duration::from_secs(30)).await;
+        }
+        self.world.stop().await;
+        self.nats.stop().await;
+    }
+
+    pub fn log_dir(&self) -> PathBuf {
+        self.dir.join("log")
+    }
+
+    /// Runs `portcullis` as a person at a terminal would.
+    ///
+    /// # Errors
+    ///
+    /// When it fails; the error holds what it said.
+    pub async fn command(&self, args: &[&str]) -> anyhow::Result<String> {
+        let this = std::env::current_exe().context("find this program")?;
+        let output = Command::new(this)
+            .args(args)
+            .env("NATS_URL", self.nats.url())
+            .stdin(std::process::Stdio::null())
+            .output()
+            .await
+            .context("run portcullis")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "`portcullis {}` failed:\n{said}", args.join(" "));
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    async fn apply(&self, toml: &str) -> anyhow::Result<()> {
+        let file = self.dir.join("portcullis.toml");
+        std::fs::write(&file, toml).context("write portcullis.toml")?;
+        let file = file.display().to_string();
+        self.command(&["apply", "-f", &file, "--as", "portcullis up"]).await?;
+        Ok(())
+    }
+
+    fn launch(&self, program: &'static str, name: &str) -> anyhow::Result<Process> {
+        Process::start(Launch {
+            name,
+            program: &sibling(program)?,
+            args: Vec::new(),
+            env: vec![
+                ("NATS_URL".to_owned(), self.nats.url()),
+                ("WALLET_KEY".to_owned(), PLAY_KEY.to_owned()),
+            ],
+            log_dir: &self.log_dir(),
+        })
+    }
+}
+
+/// Another of our programs, which lies beside this one.
+///
+/// # Errors
+///
+/// When it is not there, as after building only a part.
+pub fn sibling(program: &str) -> anyhow::Result<PathBuf> {
+    let this = std::env::current_exe().context("find this program")?;
+    let path = this.with_file_name(program);
+    ensure!(
+        path.exists(),
+        "{} is missing: build all programs with `cargo build --workspace --bins`",
+        path.display()
+    );
+    Ok(path)
+}
+
+/// The server named in NATS_SERVER, or the one on the PATH.
+#[expect(clippy::disallowed_methods, reason = "a path for a child process, no setting of ours")]
+pub fn nats_server() -> PathBuf {
+    std::env::var("NATS_SERVER").map_or_else(|_| PathBuf::from("nats-server"), PathBuf::from)
+}

@@ -1,0 +1,224 @@
+//! `portcullis watch`: what is told, as it is told, one line an event.
+
+use std::time::Duration;
+
+use bus::{Bus, BusError, FeedStart, Stored};
+use clap::Args;
+use domain::Timestamp;
+use kit::Clock;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use wire::{event::AttemptTold, subject};
+
+use crate::{
+    args::BusArgs,
+    exit::Ended,
+    file::parse_duration,
+    out::Out,
+    reach,
+    show::{clock, line},
+};
+
+#[derive(Clone, Debug, Args)]
+pub struct WatchArgs {
+    /// Which events, such as `failure`, `gate.closed`, `failure.welcome.>`; all if left out
+    #[arg(default_value = "event.>", hide_default_value = true, value_parser = filter)]
+    pub subject: String,
+
+    /// Begin with what was told since then, such as `10m` ago
+    #[arg(long, value_name = "DURATION", value_parser = since)]
+    pub since: Option<Duration>,
+
+    #[command(flatten)]
+    pub bus: BusArgs,
+}
+
+/// Where reading goes on after a break.
+struct Place {
+    seq: u64,
+    at_ms: u64,
+}
+
+const AFTER_A_BREAK: Duration = Duration::from_secs(1);
+
+pub(crate) async fn run(args: &WatchArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    let out = &Out::new(args.bus.json);
+    let bus = &reach::bus(&args.bus.nats, "watch").await?;
+    if !bus.has_stream(subject::EVENTS).await? {
+        return Err(fleet::JoinError::NotSetUp.into());
+    }
+    let now = Clock.now();
+    let begin = |since: Duration| {
+        let back = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        FeedStart::Since(now.as_millis().saturating_sub(back))
+    };
+    let mut start = args.since.map_or(FeedStart::New, begin);
+    let mut place = Place { seq: 0, at_ms: now.as_millis() };
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            followed = follow(bus, args, start, &mut place, out) => {
+                let error = followed?;
+                out.talk(&format!("disturbed, reading on: {error}"));
+                start = FeedStart::Since(place.at_ms);
+            }
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            () = Clock.sleep(AFTER_A_BREAK) => (),
+        }
+    }
+}
+
+/// Tells every event until the feed is of no more use. An error of its own is the output's.
+async fn follow(
+    bus: &Bus,
+    args: &WatchArgs,
+    start: FeedStart,
+    place: &mut Place,
+    out: &Out,
+) -> anyhow::Result<BusError> {
+    let mut feed = match bus.feed(subject::EVENTS, vec![args.subject.clone()], start).await {
+        Ok(feed) => feed,
+        Err(error) => return Ok(error),
+    };
+    loop {
+        match feed.next().await {
+            Ok(stored) => {
+                // After a break the feed begins with what was told in the same moment.
+                if place.seq < stored.seq {
+                    (place.seq, place.at_ms) = (stored.seq, stored.at_ms);
+                    tell(&stored, out)?;
+                }
+            }
+            Err(error @ BusError::Ended { .. }) => return Ok(error),
+            Err(error) => {
+                out.talk(&format!("disturbed, reading on: {error}"));
+                Clock.sleep(AFTER_A_BREAK).await;
+            }
+        }
+    }
+}
+
+fn tell(stored: &Stored, out: &Out) -> anyhow::Result<()> {
+    let at = Timestamp::from_millis(stored.at_ms);
+    let event = serde_json::from_slice::<Value>(&stored.body);
+    if out.json {
+        let event = event.unwrap_or_else(|_| {
+            let raw = String::from_utf8_lossy(&stored.body).into_owned();
+            json!({ "subject": stored.subject, "garbled": true, "raw": raw })
+        });
+        out.object(&event)?;
+    } else {
+        out.data(&told_line(&event.unwrap_or(Value::Null), &stored.subject, at))?;
+    }
+    Ok(())
+}
+
+/// One event on one line: when, what, about what, and why.
+pub(crate) fn told_line(event: &Value, subject: &str, at: Timestamp) -> String {
+    const WIDTH: usize = 200;
+    let attempt = AttemptTold::from_json(event.to_string().as_bytes()).ok();
+    let rest = match attempt {
+        Some(told) => attempt_words(&told),
+        None if event.is_null() => format!("{subject}: not readable"),
+        None if subject.starts_with("event.gate.") => gate_words(event, subject),
+        None => {
+            let data = event.get("data").cloned().unwrap_or_default();
+            format!("{}  {data}", subject.trim_start_matches("event."))
+        }
+    };
+    line(&format!("{}  {rest}", clock(at)), WIDTH)
+}
+
+fn attempt_words(told: &AttemptTold) -> String {
+    let mut words = vec![format!("{:9} {} #{}", told.verb.word(), told.source_key, told.attempt)];
+    if let Some(cause) = &told.cause {
+        let charged = if told.charged { "charged" } else { "not charged" };
+        words.push(format!("{cause} ({charged})"));
+    }
+    words.extend(told.gate.as_ref().map(|gate| format!("gate {gate}")));
+    if !told.canary.is_empty() {
+        let gates: Vec<&str> = told.canary.iter().map(|gate| gate.as_str()).collect();
+        words.push(format!("canary of {}", gates.join(", ")));
+    }
+    words.extend([&told.effect, &told.evidence].into_iter().filter(|it| !it.is_empty()).cloned());
+    words.join("  ")
+}
+
+fn gate_words(event: &Value, subject: &str) -> String {
+    let data = event.get("data");
+    let text = |key: &str| data.and_then(|data| data.get(key)).and_then(Value::as_str);
+    let mut words = subject.trim_start_matches("event.gate.").splitn(2, '.');
+    let (verb, gate) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let causes = data.and_then(|data| data.get("causes")).and_then(Value::as_array);
+    let causes = causes.into_iter().flatten().filter_map(Value::as_str);
+    let mut line = format!("gate {gate} {verb}");
+    if let Some(told) = text("told") {
+        line = format!("{line}, {told}");
+    }
+    let causes: Vec<&str> = causes.collect();
+    let parts = [text("by").map(|by| format!("by {by}")), Some(causes.join(", "))];
+    let parts = parts.into_iter().chain([text("note").map(str::to_owned)]);
+    for part in parts.flatten().filter(|part| !part.is_empty()) {
+        line = format!("{line}  {part}");
+    }
+    line
+}
+
+/// What a person types for a subject: the leading `event.` and the trailing `>` may be left
+/// out.
+fn filter(text: &str) -> Result<String, Ended> {
+    let text = text.trim_end_matches('.');
+    let token = |word: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        matches!(word, "*" | ">") || (!word.is_empty() && word.chars().all(plain))
+    };
+    if text == "event" {
+        return Ok("event.>".to_owned());
+    }
+    let rest = text.strip_prefix("event.").unwrap_or(text);
+    let words: Vec<&str> = rest.split('.').collect();
+    let inner = words.len().saturating_sub(1);
+    if !words.iter().all(|word| token(word)) || words[..inner].contains(&">") {
+        return Err(Ended::usage("no such events; write it like `failure` or `gate.closed`"));
+    }
+    let open = words.last().is_some_and(|last| *last != ">") && !text.starts_with("event.");
+    Ok(format!("event.{rest}{}", if open { ".>" } else { "" }))
+}
+
+fn since(text: &str) -> Result<Duration, Ended> {
+    let text = text.trim_start_matches('-');
+    parse_duration(text).ok_or_else(|| Ended::usage("write a number and a unit: 30s, 10m, 2h, 1d"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What people type becomes a subject under `event.`, and nothing else can.
+    #[test]
+    fn filters() {
+        let check = |typed: &str, subject: &str| assert_eq!(filter(typed).unwrap(), subject);
+        check("event.>", "event.>");
+        check(">", "event.>");
+        check("failure", "event.failure.>");
+        check("failure.welcome", "event.failure.welcome.>");
+        check("gate.closed.", "event.gate.closed.>");
+        check("event.gate.closed.relay", "event.gate.closed.relay");
+        check("task.*.welcome.>", "event.task.*.welcome.>");
+        for bad in ["", "a b", "a..b", "a.>.b", "event..x", "ä"] {
+            assert!(filter(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    /// An event that is no JSON of ours is told as that, and no line ever breaks.
+    #[test]
+    fn garbage_stays_on_one_line() {
+        let at = Timestamp::from_millis(1_773_219_600_000);
+        let told = told_line(&Value::Null, "event.failure.x", at);
+        assert_eq!(told, "09:00:00  event.failure.x: not readable");
+        let told = told_line(&json!({ "data": { "a": "b\nc" } }), "event.payment.sent", at);
+        assert_eq!(told, "09:00:00  payment.sent  {\"a\":\"b\\nc\"}");
+    }
+}

@@ -1,0 +1,6 @@
+//! The sandbox over real HTTP: the routes as a client meets them, and the faults as they hurt.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod harness;
+mod inbox;
+mod services;

@@ -1,0 +1,13 @@
+//! `sensor`: finds who is to be greeted and creates their tasks.
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use sensor::Args;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    kit::init_logs(&args.logs);
+    let shutdown = kit::shutdown_on_signal().context("listen for signals")?;
+    sensor::run(args, shutdown).await.context("run the sensor")
+}

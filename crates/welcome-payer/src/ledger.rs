@@ -1,0 +1,203 @@
+//! The payer's part of the record: payments, its wallet, contact.
+//!
+//! Every write is a compare-and-set on what was read, and what belongs together is written in
+//! one atomic batch.
+
+use std::time::Duration;
+
+use bus::{Bus, Expect, Put, PutError};
+use domain::{Key, Payment, Wallet};
+use fleet::{
+    Fleet,
+    store::{StoreError, read},
+};
+use logic::payment::Save;
+use wire::{Wire as _, message::Contact, subject};
+
+use crate::stored::{Stored, StoredError};
+
+/// A value of the record with the sequence that the next write must expect; 0: not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Kept<T> {
+    pub(crate) value: T,
+    pub(crate) seq: u64,
+}
+
+/// How a batch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Saved {
+    /// Stored; the sequences of payment and wallet from now on.
+    Stored { payment_seq: u64, wallet_seq: u64 },
+    /// Somebody else wrote first; nothing of ours is stored.
+    Lost,
+}
+
+/// Why the record could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LedgerError {
+    #[error("read `{subject}` from the record")]
+    Read { subject: String, source: bus::BusError },
+    #[error("make sense of `{subject}` in the record")]
+    Garbled { subject: String, source: StoredError },
+    #[error("look for contact")]
+    Contact(#[source] StoreError),
+    #[error("write payment {key}")]
+    Write { key: Key, source: PutError },
+}
+
+/// For how long a write is tried before it counts as failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger {
+    fleet: Fleet,
+}
+
+impl Ledger {
+    pub(crate) fn new(fleet: Fleet) -> Self {
+        Ledger { fleet }
+    }
+
+    pub(crate) async fn payment(&self, key: Key) -> Result<Option<Kept<Payment>>, LedgerError> {
+        let subject = subject::payment(key);
+        let found: Option<Kept<Payment>> = self.get(&subject).await?;
+        match found {
+            Some(found) if found.value.key() != key => {
+                let source = StoredError::Field { field: "payee" };
+                Err(LedgerError::Garbled { subject, source })
+            }
+            found => Ok(found),
+        }
+    }
+
+    pub(crate) async fn wallet(&self, address: &str) -> Result<Option<Kept<Wallet>>, LedgerError> {
+        self.get(&subject::nonce(address)).await
+    }
+
+    /// Earlier contact with a payee, whoever made it.
+    pub(crate) async fn contact(&self, key: Key) -> Result<Option<Contact>, LedgerError> {
+        let subject = subject::contact(key);
+        let found = read::<Contact>(&self.fleet.bus, subject::RECORD, &subject).await;
+        Ok(found.map_err(LedgerError::Contact)?.map(|found| found.value))
+    }
+
+    /// Begins a wallet's record. `false`: somebody else did.
+    pub(crate) async fn begin_wallet(&self, wallet: &Wallet) -> Result<bool, LedgerError> {
+        let put = put(subject::nonce(&wallet.address), wallet.encode(), 0);
+        match self.fleet.bus.put(put).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.lost_race() => Ok(false),
+            Err(source) => Err(LedgerError::Write { key: Key::of_payee("", 0, &[0; 20], ""), source }),
+        }
+    }
+
+    /// Writes a payment, and with it what changes together with it. All or nothing.
+    ///
+    /// A write without an answer is looked up and tried again: with the same expectations it
+    /// can be stored once only.
+    pub(crate) async fn save(
+        &self,
+        save: &Save,
+        payment_seq: u64,
+        wallet_seq: u64,
+    ) -> Result<Saved, LedgerError> {
+        let key = save.payment.key();
+        let begun = self.fleet.clock.instant();
+        loop {
+            let puts = self.puts(save, payment_seq, wallet_seq).await?;
+            let count = u64::try_from(puts.len()).unwrap_or(u64::MAX);
+            let error = match self.write(puts).await {
+                // The members of a batch lie one after the other, the payment first.
+                Ok(last) => return Ok(stored(save, last + 1 - count, wallet_seq)),
+                Err(error) => error,
+            };
+            let open = matches!(error, PutError::Moved { .. } | PutError::Unknown { .. });
+            if open && let Some(ended) = self.look_up(save, payment_seq, wallet_seq).await {
+                return Ok(ended);
+            }
+            let hopeless = matches!(error, PutError::Refused { code, .. } if !passing(code));
+            if hopeless || PATIENCE < begun.elapsed() {
+                return Err(LedgerError::Write { key, source: error });
+            }
+            self.fleet.clock.sleep(Bus::jitter() * 5).await;
+        }
+    }
+
+    async fn puts(
+        &self,
+        save: &Save,
+        payment_seq: u64,
+        wallet_seq: u64,
+    ) -> Result<Vec<Put>, LedgerError> {
+        let key = save.payment.key();
+        let mut puts = vec![put(subject::payment(key), save.payment.encode(), payment_seq)];
+        if let Some(wallet) = &save.wallet {
+            puts.push(put(subject::nonce(&wallet.address), wallet.encode(), wallet_seq));
+        }
+        if save.contact && self.contact(key).await?.is_none() {
+            let contact = Contact {
+                address: save.payment.payee.address.clone(),
+                purpose: save.payment.purpose.clone(),
+                how: save.payment.history.last().map(|note| note.what.clone()).unwrap_or_default(),
+                at: save.payment.at,
+            };
+            puts.push(put(subject::contact(key), contact.encode(), 0));
+        }
+        Ok(puts)
+    }
+
+    async fn write(&self, mut puts: Vec<Put>) -> Result<u64, PutError> {
+        match (puts.len(), puts.pop()) {
+            (1, Some(put)) => self.fleet.bus.put(put).await,
+            (_, last) => {
+                puts.extend(last);
+                self.fleet.bus.put_all(puts).await
+            }
+        }
+    }
+
+    /// How our write ended, where that can be seen; `None` while nothing has changed.
+    async fn look_up(&self, save: &Save, payment_seq: u64, wallet_seq: u64) -> Option<Saved> {
+        let found = self.payment(save.payment.key()).await.ok()?;
+        if let Some(found) = &found
+            && found.value == save.payment
+        {
+            return Some(stored(save, found.seq, wallet_seq));
+        }
+        if found.map_or(0, |found| found.seq) != payment_seq {
+            return Some(Saved::Lost);
+        }
+        let wallet = save.wallet.as_ref()?;
+        let found = self.wallet(&wallet.address).await.ok()?;
+        (found.map_or(0, |found| found.seq) != wallet_seq).then_some(Saved::Lost)
+    }
+
+    async fn get<T: Stored>(&self, subject: &str) -> Result<Option<Kept<T>>, LedgerError> {
+        let found = self.fleet.bus.last(subject::RECORD, subject).await;
+        let subject = subject.to_owned();
+        let found = match found {
+            Ok(found) => found,
+            Err(source) => return Err(LedgerError::Read { subject, source }),
+        };
+        let Some(found) = found else { return Ok(None) };
+        match T::decode(&found.body) {
+            Ok(value) => Ok(Some(Kept { value, seq: found.seq })),
+            Err(source) => Err(LedgerError::Garbled { subject, source }),
+        }
+    }
+}
+
+fn put(subject: String, body: Vec<u8>, last: u64) -> Put {
+    Put { subject, body, expect: Expect::Last(last), id: None }
+}
+
+fn stored(save: &Save, payment_seq: u64, wallet_seq: u64) -> Saved {
+    let wallet_seq = save.wallet.as_ref().map_or(wallet_seq, |_| payment_seq + 1);
+    Saved::Stored { payment_seq, wallet_seq }
+}
+
+/// The server's codes for what passes: no leader, too many batches under way.
+const fn passing(code: u64) -> bool {
+    matches!(code, 503 | 10_176 | 10_008)
+}

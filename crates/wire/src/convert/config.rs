@@ -1,0 +1,188 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use domain::{
+    ClosePolicy, Config, DirectoryConfig, GateConfig, GateName, Handler, Kind, KindConfig,
+    PayerConfig, Sats, SensorConfig, SensorName,
+};
+
+use super::{DecodeError, Wire, at, millis, parse, parse_all, required, texts};
+use crate::{
+    message::AppliedConfig,
+    proto::{self, kind_config, sensor_config},
+};
+
+impl Wire for AppliedConfig {
+    type Proto = proto::Config;
+
+    fn to_proto(&self) -> proto::Config {
+        let config = &self.config;
+        proto::Config {
+            version: config.version,
+            schema: self.schema,
+            applied_by: self.by.clone(),
+            applied_at_ms: self.at.as_millis(),
+            note: self.note.clone(),
+            kinds: config.kinds.iter().map(|(kind, config)| kind_to(kind, config)).collect(),
+            gates: config.gates.iter().map(|(gate, config)| gate_to(gate, config)).collect(),
+            sensors: config.sensors.iter().map(|(name, config)| sensor_to(name, config)).collect(),
+            payer: config.payer.as_ref().map(payer_to),
+        }
+    }
+
+    fn of_proto(applied: proto::Config) -> Result<Self, DecodeError> {
+        let config = Config {
+            version: applied.version,
+            kinds: collect(applied.kinds, kind_of)?,
+            gates: collect(applied.gates, gate_of)?,
+            sensors: collect(applied.sensors, sensor_of)?,
+            payer: applied.payer.map(payer_of),
+        };
+        Ok(AppliedConfig {
+            config,
+            schema: applied.schema,
+            by: applied.applied_by,
+            at: at(applied.applied_at_ms),
+            note: applied.note,
+        })
+    }
+}
+
+fn collect<P, K: Ord, V>(
+    protos: Vec<P>,
+    of: impl Fn(P) -> Result<(K, V), DecodeError>,
+) -> Result<BTreeMap<K, V>, DecodeError> {
+    protos.into_iter().map(of).collect()
+}
+
+fn kind_to(kind: &Kind, config: &KindConfig) -> proto::KindConfig {
+    let Handler::Service { name } = &config.handler;
+    proto::KindConfig {
+        kind: kind.to_string(),
+        needs: texts(&config.needs),
+        attempts_max: config.attempts_max,
+        rest_ms: millis(config.rest),
+        rest_max_ms: millis(config.rest_max),
+        concurrency: config.concurrency.unwrap_or(0),
+        lease_ms: millis(config.lease),
+        timeout_ms: millis(config.timeout),
+        handler: Some(kind_config::Handler::Service(proto::ServiceHandler {
+            name: name.to_string(),
+        })),
+    }
+}
+
+fn kind_of(kind: proto::KindConfig) -> Result<(Kind, KindConfig), DecodeError> {
+    let kind_config::Handler::Service(service) = required("kinds.handler", kind.handler)?;
+    let config = KindConfig {
+        handler: Handler::Service { name: parse("kinds.handler", &service.name)? },
+        needs: parse_all("kinds.needs", &kind.needs)?,
+        attempts_max: kind.attempts_max,
+        rest: Duration::from_millis(kind.rest_ms),
+        rest_max: Duration::from_millis(kind.rest_max_ms),
+        concurrency: some(kind.concurrency),
+        lease: Duration::from_millis(kind.lease_ms),
+        timeout: Duration::from_millis(kind.timeout_ms),
+    };
+    Ok((parse("kinds.kind", &kind.kind)?, config))
+}
+
+fn gate_to(gate: &GateName, config: &GateConfig) -> proto::GateConfig {
+    let policy = |policy: &ClosePolicy| proto::ClosePolicy {
+        cause: policy.cause.to_string(),
+        tasks: policy.tasks,
+        within_ms: millis(policy.within),
+    };
+    proto::GateConfig {
+        gate: gate.to_string(),
+        about: config.about.clone(),
+        remedy: config.remedy.clone(),
+        closes_on: config.closes_on.iter().map(policy).collect(),
+        drain_max: config.drain_max.unwrap_or(0),
+    }
+}
+
+fn gate_of(gate: proto::GateConfig) -> Result<(GateName, GateConfig), DecodeError> {
+    let policy = |policy: proto::ClosePolicy| {
+        Ok(ClosePolicy {
+            cause: parse("gates.closes_on.cause", &policy.cause)?,
+            tasks: policy.tasks,
+            within: Duration::from_millis(policy.within_ms),
+        })
+    };
+    let config = GateConfig {
+        about: gate.about,
+        remedy: gate.remedy,
+        closes_on: gate.closes_on.into_iter().map(policy).collect::<Result<_, DecodeError>>()?,
+        drain_max: some(gate.drain_max),
+    };
+    Ok((parse("gates.gate", &gate.gate)?, config))
+}
+
+fn sensor_to(name: &SensorName, config: &SensorConfig) -> proto::SensorConfig {
+    let SensorConfig::Directory(directory) = config;
+    let directory = proto::DirectorySensor {
+        kind: directory.kind.to_string(),
+        url: directory.url.clone(),
+        network: directory.network.clone(),
+        every_ms: millis(directory.every),
+        cap_cycle: directory.cap_cycle,
+        cap_day: directory.cap_day,
+        exclude: directory.exclude.clone(),
+        purpose: directory.purpose.clone(),
+        message: directory.message.clone(),
+    };
+    proto::SensorConfig {
+        name: name.to_string(),
+        sensor: Some(sensor_config::Sensor::Directory(directory)),
+    }
+}
+
+fn sensor_of(sensor: proto::SensorConfig) -> Result<(SensorName, SensorConfig), DecodeError> {
+    let sensor_config::Sensor::Directory(directory) = required("sensors.sensor", sensor.sensor)?;
+    let config = DirectoryConfig {
+        kind: parse("sensors.kind", &directory.kind)?,
+        url: directory.url,
+        network: directory.network,
+        every: Duration::from_millis(directory.every_ms),
+        cap_cycle: directory.cap_cycle,
+        cap_day: directory.cap_day,
+        exclude: directory.exclude,
+        purpose: directory.purpose,
+        message: directory.message,
+    };
+    Ok((parse("sensors.name", &sensor.name)?, SensorConfig::Directory(config)))
+}
+
+fn payer_to(payer: &PayerConfig) -> proto::PayerConfig {
+    proto::PayerConfig {
+        network: payer.network.clone(),
+        inbox_url: payer.inbox_url.clone(),
+        relay_url: payer.relay_url.clone(),
+        stacks_url: payer.stacks_url.clone(),
+        amount_max_sats: payer.amount_max.get(),
+        in_flight: payer.in_flight,
+        unconfirmed_after_ms: millis(payer.unconfirmed_after),
+        unresolved_after_ms: millis(payer.unresolved_after),
+        ask_every_ms: millis(payer.ask_every),
+        depth: payer.depth,
+    }
+}
+
+fn payer_of(payer: proto::PayerConfig) -> PayerConfig {
+    PayerConfig {
+        network: payer.network,
+        inbox_url: payer.inbox_url,
+        relay_url: payer.relay_url,
+        stacks_url: payer.stacks_url,
+        amount_max: Sats::new(payer.amount_max_sats),
+        in_flight: payer.in_flight,
+        unconfirmed_after: Duration::from_millis(payer.unconfirmed_after_ms),
+        unresolved_after: Duration::from_millis(payer.unresolved_after_ms),
+        ask_every: Duration::from_millis(payer.ask_every_ms),
+        depth: payer.depth,
+    }
+}
+
+const fn some(number: u32) -> Option<u32> {
+    if number == 0 { None } else { Some(number) }
+}

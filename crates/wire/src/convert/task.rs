@@ -1,0 +1,230 @@
+use std::time::Duration;
+
+use domain::{Claim, Cost, MicroUsd, Outcome, Phase, Sats, Task, TaskState};
+
+use super::{DecodeError, Wire, at, millis, parse, parse_all, parse_some, required, text, texts};
+use crate::{
+    message::{RunReply, RunRequest},
+    proto::{self, run_reply, task_state},
+};
+
+impl Wire for Task {
+    type Proto = proto::Task;
+
+    fn to_proto(&self) -> proto::Task {
+        proto::Task {
+            kind: self.kind.to_string(),
+            source_key: self.source_key.to_string(),
+            created_by: self.created_by.clone(),
+            created_at_ms: self.created_at.as_millis(),
+            contact: text(self.contact.as_ref()),
+            payload: self.payload.clone(),
+        }
+    }
+
+    fn of_proto(task: proto::Task) -> Result<Self, DecodeError> {
+        Ok(Task {
+            kind: parse("kind", &task.kind)?,
+            source_key: parse("source_key", &task.source_key)?,
+            created_by: task.created_by,
+            created_at: at(task.created_at_ms),
+            contact: parse_some("contact", &task.contact)?,
+            payload: task.payload,
+        })
+    }
+}
+
+impl Wire for TaskState {
+    type Proto = proto::TaskState;
+
+    fn to_proto(&self) -> proto::TaskState {
+        proto::TaskState {
+            kind: self.kind.to_string(),
+            source_key: self.source_key.to_string(),
+            at_ms: self.at.as_millis(),
+            attempt: self.attempt,
+            charged: self.charged,
+            cost: Some(cost_to(self.cost)),
+            phase: Some(phase_to(&self.phase)),
+        }
+    }
+
+    fn of_proto(state: proto::TaskState) -> Result<Self, DecodeError> {
+        Ok(TaskState {
+            kind: parse("kind", &state.kind)?,
+            source_key: parse("source_key", &state.source_key)?,
+            at: at(state.at_ms),
+            attempt: state.attempt,
+            charged: state.charged,
+            cost: cost_of(state.cost),
+            phase: phase_of(required("phase", state.phase)?)?,
+        })
+    }
+}
+
+fn phase_to(phase: &Phase) -> task_state::Phase {
+    match phase {
+        Phase::Claimed(claim) => task_state::Phase::Claimed(proto::Claimed {
+            holder: claim.holder.to_string(),
+            begun_ms: claim.begun.as_millis(),
+            admitted: claim.admitted.iter().map(Wire::to_proto).collect(),
+            canary: texts(&claim.canary),
+            renewals: claim.renewals,
+        }),
+        Phase::Resting { due, cause, charged } => task_state::Phase::Resting(proto::Resting {
+            due_ms: due.as_millis(),
+            cause: cause.to_string(),
+            charged: *charged,
+        }),
+        Phase::Returned { gate, cause } => task_state::Phase::Returned(proto::Returned {
+            gate: text(gate.as_ref()),
+            cause: text(cause.as_ref()),
+        }),
+        Phase::Completed { effect } => {
+            task_state::Phase::Completed(proto::Completed { effect: effect.clone() })
+        }
+        Phase::Dead { cause } => task_state::Phase::Dead(proto::Dead { cause: cause.to_string() }),
+        Phase::Withdrawn { by, why } => {
+            task_state::Phase::Withdrawn(proto::Withdrawn { by: by.clone(), why: why.clone() })
+        }
+        Phase::Revived { by, note } => {
+            task_state::Phase::Revived(proto::Revived { by: by.clone(), note: note.clone() })
+        }
+        Phase::Parked { cause, evidence } => task_state::Phase::Parked(proto::Parked {
+            cause: cause.to_string(),
+            evidence: evidence.clone(),
+        }),
+    }
+}
+
+fn phase_of(phase: task_state::Phase) -> Result<Phase, DecodeError> {
+    Ok(match phase {
+        task_state::Phase::Claimed(claim) => Phase::Claimed(Claim {
+            holder: parse("claimed.holder", &claim.holder)?,
+            begun: at(claim.begun_ms),
+            admitted: claim.admitted.into_iter().map(Wire::of_proto).collect::<Result<_, _>>()?,
+            canary: parse_all("claimed.canary", &claim.canary)?,
+            renewals: claim.renewals,
+        }),
+        task_state::Phase::Resting(resting) => Phase::Resting {
+            due: at(resting.due_ms),
+            cause: parse("resting.cause", &resting.cause)?,
+            charged: resting.charged,
+        },
+        task_state::Phase::Returned(returned) => Phase::Returned {
+            gate: parse_some("returned.gate", &returned.gate)?,
+            cause: parse_some("returned.cause", &returned.cause)?,
+        },
+        task_state::Phase::Completed(done) => Phase::Completed { effect: done.effect },
+        task_state::Phase::Dead(dead) => Phase::Dead { cause: parse("dead.cause", &dead.cause)? },
+        task_state::Phase::Withdrawn(withdrawn) => {
+            Phase::Withdrawn { by: withdrawn.by, why: withdrawn.why }
+        }
+        task_state::Phase::Revived(revived) => {
+            Phase::Revived { by: revived.by, note: revived.note }
+        }
+        task_state::Phase::Parked(parked) => Phase::Parked {
+            cause: parse("parked.cause", &parked.cause)?,
+            evidence: parked.evidence,
+        },
+    })
+}
+
+pub(super) fn cost_to(cost: Cost) -> proto::Cost {
+    proto::Cost { micro_usd: cost.micro_usd.get(), sats: cost.sats.get() }
+}
+
+pub(super) fn cost_of(cost: Option<proto::Cost>) -> Cost {
+    let cost = cost.unwrap_or_default();
+    Cost { micro_usd: MicroUsd::new(cost.micro_usd), sats: Sats::new(cost.sats) }
+}
+
+impl Wire for RunRequest {
+    type Proto = proto::RunRequest;
+
+    fn to_proto(&self) -> proto::RunRequest {
+        proto::RunRequest {
+            task: Some(self.task.to_proto()),
+            attempt: self.attempt,
+            holder: self.holder.to_string(),
+            admitted: self.admitted.iter().map(Wire::to_proto).collect(),
+        }
+    }
+
+    fn of_proto(request: proto::RunRequest) -> Result<Self, DecodeError> {
+        Ok(RunRequest {
+            task: Task::of_proto(required("task", request.task)?)?,
+            attempt: request.attempt,
+            holder: parse("holder", &request.holder)?,
+            admitted: request.admitted.into_iter().map(Wire::of_proto).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl Wire for RunReply {
+    type Proto = proto::RunReply;
+
+    fn to_proto(&self) -> proto::RunReply {
+        proto::RunReply { outcome: Some(outcome_to(&self.outcome)) }
+    }
+
+    fn of_proto(reply: proto::RunReply) -> Result<Self, DecodeError> {
+        Ok(RunReply { outcome: outcome_of(required("outcome", reply.outcome)?)? })
+    }
+}
+
+fn outcome_to(outcome: &Outcome) -> run_reply::Outcome {
+    match outcome {
+        Outcome::Completed { effect, cost } => {
+            run_reply::Outcome::Completed(proto::OutcomeCompleted {
+                effect: effect.clone(),
+                cost: Some(cost_to(*cost)),
+            })
+        }
+        Outcome::Failed { cause, evidence, retry_after, cost } => {
+            run_reply::Outcome::Failed(proto::OutcomeFailed {
+                cause: cause.to_string(),
+                evidence: evidence.clone(),
+                retry_after_ms: retry_after.map(millis),
+                cost: Some(cost_to(*cost)),
+            })
+        }
+        Outcome::Unknown { cause, evidence, retry_after, cost } => {
+            run_reply::Outcome::Unknown(proto::OutcomeUnknown {
+                cause: cause.to_string(),
+                evidence: evidence.clone(),
+                retry_after_ms: retry_after.map(millis),
+                cost: Some(cost_to(*cost)),
+            })
+        }
+        Outcome::Held { gate, why } => run_reply::Outcome::Held(proto::OutcomeHeld {
+            gate: text(gate.as_ref()),
+            why: why.clone(),
+        }),
+        Outcome::Moot { why } => run_reply::Outcome::Moot(proto::OutcomeMoot { why: why.clone() }),
+    }
+}
+
+fn outcome_of(outcome: run_reply::Outcome) -> Result<Outcome, DecodeError> {
+    Ok(match outcome {
+        run_reply::Outcome::Completed(done) => {
+            Outcome::Completed { effect: done.effect, cost: cost_of(done.cost) }
+        }
+        run_reply::Outcome::Failed(failed) => Outcome::Failed {
+            cause: parse("failed.cause", &failed.cause)?,
+            evidence: failed.evidence,
+            retry_after: failed.retry_after_ms.map(Duration::from_millis),
+            cost: cost_of(failed.cost),
+        },
+        run_reply::Outcome::Unknown(unknown) => Outcome::Unknown {
+            cause: parse("unknown.cause", &unknown.cause)?,
+            evidence: unknown.evidence,
+            retry_after: unknown.retry_after_ms.map(Duration::from_millis),
+            cost: cost_of(unknown.cost),
+        },
+        run_reply::Outcome::Held(held) => {
+            Outcome::Held { gate: parse_some("held.gate", &held.gate)?, why: held.why }
+        }
+        run_reply::Outcome::Moot(moot) => Outcome::Moot { why: moot.why },
+    })
+}

@@ -1,0 +1,54 @@
+//! Chores that `cargo` alone cannot do: `cargo xtask <chore>`.
+//!
+//! * `codegen`: writes the Rust of `proto/` into `crates/wire/src/gen`;
+//! * `check`: everything that CI runs, in the order in which it is cheapest to fail.
+
+mod codegen;
+mod edges;
+mod rules;
+
+use std::process::Command;
+
+use anyhow::{Context as _, bail, ensure};
+
+fn main() -> anyhow::Result<()> {
+    match std::env::args().nth(1).as_deref() {
+        Some("codegen") => codegen::write(),
+        Some("check") => check(),
+        _ => bail!("usage: cargo xtask codegen | check"),
+    }
+}
+
+/// What CI runs.
+fn check() -> anyhow::Result<()> {
+    step("generated code is current", codegen::check)?;
+    step("crates depend only on crates above them", edges::check)?;
+    step("code rules", rules::check)?;
+    step("formatting", || run("cargo fmt --all -- --check"))?;
+    step("lints", || run("cargo clippy --workspace --all-targets --locked -- -D warnings"))?;
+    // The integration tests run the services as the processes that they are.
+    step("build", || run("cargo build --workspace --bins --locked"))?;
+    step("tests", || run("cargo test --workspace --locked --no-fail-fast"))
+}
+
+fn step(name: &str, check: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    say(&format!("==> {name}"));
+    check().context(name.to_owned())
+}
+
+fn run(line: &str) -> anyhow::Result<()> {
+    let mut words = line.split(' ');
+    let program = words.next().context("split command")?;
+    let status = Command::new(program)
+        .args(words)
+        .current_dir(codegen::root())
+        .status()
+        .with_context(|| format!("run `{line}`"))?;
+    ensure!(status.success(), "`{line}` failed");
+    Ok(())
+}
+
+#[expect(clippy::print_stderr, reason = "this is what a person watches")]
+fn say(line: &str) {
+    eprintln!("{line}");
+}

@@ -1,0 +1,74 @@
+use std::time::Duration;
+
+use portcullis::up::{settings::Settings, stage::PLAY_KEY, world::World as Sandbox};
+
+use super::{World, eventually, world::Fleetlet};
+
+/// The main job: the sandbox's directory, inbox, relay and chain, and the fleet on them.
+pub(crate) struct Job {
+    pub(crate) world: World,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) settings: Settings,
+}
+
+impl Job {
+    /// A set stage for so many agents; no service runs yet.
+    pub(crate) async fn set(agents: usize) -> Job {
+        Job::set_with(agents, |_| ()).await
+    }
+
+    pub(crate) async fn set_with(agents: usize, change: impl FnOnce(&mut Settings)) -> Job {
+        let mut settings = Settings {
+            agents,
+            relay: "march".to_owned(),
+            block: Duration::from_millis(50),
+            every: Duration::from_millis(500),
+            unconfirmed_after: Duration::from_secs(2),
+        };
+        change(&mut settings);
+        let world = World::bare().await;
+        let sandbox = Sandbox::start(&world.dir().join("log"), None, &settings).await.unwrap();
+        world.apply(&settings.to_toml(sandbox.url())).await;
+        Job { world, sandbox, settings }
+    }
+
+    pub(crate) fn spawn(&self, name: &str) -> Fleetlet {
+        self.world.spawn_with(name, &[], &[("WALLET_KEY", PLAY_KEY)])
+    }
+
+    /// One of each, and so many dispatchers.
+    pub(crate) fn spawn_all(&self, dispatchers: usize) -> Vec<Fleetlet> {
+        let mut services =
+            vec![self.spawn("gatekeeper"), self.spawn("welcome-payer"), self.spawn("sensor")];
+        services.extend((0..dispatchers).map(|_| self.spawn("dispatcher")));
+        services
+    }
+
+    /// Waits until at least so many agents are welcomed, nobody twice.
+    pub(crate) async fn welcomed(&self, count: u64) {
+        eventually(format!("{count} agents to be welcomed"), || async {
+            let ledger = self.sandbox.ledger().await.unwrap();
+            assert_eq!(ledger.paid_twice, 0, "M1: somebody was paid twice");
+            (count <= ledger.welcomed).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until every agent is welcomed and every task has ended.
+    pub(crate) async fn done(&self) {
+        self.welcomed(self.settings.agents as u64).await;
+        eventually("the queue to be empty", || async {
+            self.world.bus.last("WORK", "task.>").await.unwrap().is_none().then_some(())
+        })
+        .await;
+        let ledger = self.sandbox.ledger().await.unwrap();
+        assert_eq!((ledger.welcomed, ledger.paid_twice), (self.settings.agents as u64, 0));
+    }
+
+    /// Sends a body to one of the sandbox's controls.
+    pub(crate) async fn control(&self, path: &str, body: serde_json::Value) {
+        let url = format!("{}/sandbox/{path}", self.sandbox.url());
+        let sent = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
+        assert!(sent.status().is_success(), "{:?}", sent.text().await);
+    }
+}

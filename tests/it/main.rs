@@ -1,0 +1,17 @@
+//! Whole services against a real NATS server. One binary; each test has its own server.
+//!
+//! Needs the services built beside the test (`cargo build --workspace --bins`) and a
+//! `nats-server` on the PATH or in NATS_SERVER; `cargo xtask check` sees to both.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::cast_possible_truncation,
+    clippy::print_stderr,
+    reason = "tests"
+)]
+
+mod faults;
+mod fence;
+mod gates;
+mod harness;
