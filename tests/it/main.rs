@@ -13,5 +13,8 @@
 
 mod faults;
 mod fence;
+mod garbage;
 mod gates;
 mod harness;
+mod sensor;
+mod setup;

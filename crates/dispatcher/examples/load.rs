@@ -55,7 +55,10 @@ async fn echo(fleet: &Fleet, service: &str) {
         let question = inbox.question(&fleet.bus).await.unwrap();
         let request = RunRequest::decode(&question.body).unwrap();
         if request.task.payload != "ok" {
-            println!("{} attempt {}: {}", request.task.source_key, request.attempt, request.task.payload);
+            println!(
+                "{} attempt {}: {}",
+                request.task.source_key, request.attempt, request.task.payload
+            );
         }
         answers.spawn(answer(question, request));
         while answers.try_join_next().is_some() {}

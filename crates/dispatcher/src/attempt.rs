@@ -188,7 +188,14 @@ impl Errand {
                 let attempt = found.map_or(0, |found| found.value.attempt).saturating_add(1);
                 self.win_canaries(kind, &gates, admission, attempt, won).await
             }
-            (Step::Settle(ending), _) => self.settle(ending, last).await,
+            (Step::Settle(ending), _) => {
+                let state = ending.state.clone();
+                let flow = self.settle(ending, last).await;
+                if flow.is_break() {
+                    self.log_unclaimed(&state);
+                }
+                flow
+            }
             (Step::Claim { state, owed }, found) => {
                 let base = found.map_or_else(|| unclaimed(&self.task, state.at), |it| it.value);
                 self.retell(&owed, &base, Answer::Nothing).await?;
@@ -196,6 +203,17 @@ impl Errand {
             }
             // There is no chain: nothing to tell of it, and nobody to watch.
             (Step::TellAndAck { .. } | Step::Watch { .. }, None) => ControlFlow::Continue(()),
+        }
+    }
+
+    /// What ends or stays without an attempt; parked tasks are for a person to look at.
+    fn log_unclaimed(&self, state: &TaskState) {
+        let source_key = &self.task.source_key;
+        match &state.phase {
+            Phase::Parked { cause, evidence } => {
+                tracing::error!(kind = %self.kind, %source_key, %cause, evidence, "parked");
+            }
+            phase => tracing::info!(kind = %self.kind, %source_key, ?phase, "no attempt made"),
         }
     }
 

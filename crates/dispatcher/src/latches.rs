@@ -23,8 +23,8 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct Latchboard {
     latches: Mutex<Latches>,
-    /// The failure events whose silence was alarmed.
-    alarmed: Mutex<BTreeSet<String>>,
+    /// The gates whose silence was alarmed.
+    alarmed: Mutex<BTreeSet<GateName>>,
 }
 
 impl Latchboard {
@@ -81,15 +81,13 @@ impl Latchboard {
         released
     }
 
-    /// Says once of each latch that no gatekeeper has answered it for too long.
+    /// Says once of each gate that no gatekeeper answers for it.
     fn alarm(&self, now: Timestamp) {
         let mut alarmed = lock(&self.alarmed);
-        let latches = lock(&self.latches);
-        let asking: BTreeSet<String> =
-            latches.asking().into_iter().map(|latch| latch.event).collect();
-        alarmed.retain(|event| asking.contains(event));
-        for latch in latches.unanswered(now) {
-            if alarmed.insert(latch.event.clone()) {
+        let unanswered = lock(&self.latches).unanswered(now);
+        alarmed.retain(|gate| unanswered.iter().any(|latch| latch.gate == *gate));
+        for latch in unanswered {
+            if alarmed.insert(latch.gate.clone()) {
                 tracing::error!(
                     gate = %latch.gate,
                     epoch = %latch.epoch,

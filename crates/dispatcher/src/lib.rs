@@ -3,10 +3,10 @@
 //!
 //! What is decided stands in [`logic::attempt`]; this crate asks the bus and obeys.
 //!
-//! * [`pull`]: which kind to pull next, never more than there are free slots;
-//! * [`attempt`]: one delivered task, from the message to its answer;
-//! * [`handler`]: who does the work;
-//! * [`latches`]: the gates that this dispatcher holds itself back from.
+//! * `pull`: which kind to pull next, never more than there are free slots;
+//! * `attempt`: one delivered task, from the message to its answer;
+//! * `handler`: who does the work;
+//! * `latches`: the gates that this dispatcher holds itself back from.
 //!
 //! Promises: nothing is begun that the gates did not admit just before (G2); a link of a
 //! task's chain is written first, then told, then the broker is answered, so that a crash in

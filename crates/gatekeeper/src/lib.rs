@@ -4,12 +4,12 @@
 //! may be killed between any two steps: what one began, the next delivery, the next round or
 //! another gatekeeper completes.
 //!
-//! * [`outcomes`]: what attempts report closes gates, or proves that one can open;
-//! * [`commands`]: what people say;
-//! * [`rounds`]: each second, what no message announces: [`canary`], [`drain`],
-//!   [`reminders`], [`retell`], [`garbled`];
-//! * [`enforce`]: consumers held to the pace, which [`progress`] counts;
-//! * [`standing`], [`record`], [`moves`], [`tell`]: reading a gate, its incident, moving it,
+//! * `outcomes`: what attempts report closes gates, or proves that one can open;
+//! * `commands`: what people say;
+//! * `rounds`: each second, what no message announces: `canary`, `drain`,
+//!   `reminders`, `retell`, `garbled`;
+//! * `enforce`: consumers held to the pace, which `progress` counts;
+//! * `standing`, `record`, `moves`, `tell`: reading a gate, its incident, moving it,
 //!   and telling so.
 
 mod canary;

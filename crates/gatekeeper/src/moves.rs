@@ -57,7 +57,7 @@ pub(crate) async fn carry_out(
         note(&look.gate, gate);
     }
     if let Some(incident) = &decision.incident {
-        let written = record.write(bus, incident).await.context("write the incident")?;
+        let written = record.write(bus, incident.clone()).await.context("write the incident")?;
         if written == Cas::Lost {
             return Ok(Carried::Lost);
         }

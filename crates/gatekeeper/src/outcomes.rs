@@ -14,7 +14,7 @@ use fleet::store::StoreError;
 use logic::gate::{CompletedSeen, FailureSeen, Home, home, on_completed, on_failure};
 use tokio_util::sync::CancellationToken;
 use wire::{
-    event::{AttemptTold, AttemptVerb},
+    event::{AttemptTold, AttemptVerb, shorten},
     subject,
 };
 
@@ -31,6 +31,8 @@ const PULL_FOR: Duration = Duration::from_secs(2);
 const AT_ONCE: usize = 64;
 /// Between tries to reach a bus that does not answer.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// What is kept of an answer from outside, in characters.
+const EVIDENCE_MAX: usize = 1_000;
 /// An outcome of a kind that the configuration does not have yet waits so often for a newer one.
 const PATIENT_DELIVERIES: u64 = 5;
 
@@ -142,7 +144,7 @@ pub(crate) fn failure(told: &AttemptTold, cause: &Cause, blame: domain::Blame) -
         admitted: told.admitted.clone(),
         canary: told.canary.clone(),
         at: told.at,
-        evidence: told.evidence.clone(),
+        evidence: shorten(&told.evidence, EVIDENCE_MAX),
     }
 }
 

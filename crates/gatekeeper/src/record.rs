@@ -3,7 +3,12 @@
 use bus::Bus;
 use domain::{GateName, Incident};
 use fleet::store::{Cas, StoreError, compare_and_set};
-use wire::{Wire as _, subject};
+use wire::{Wire as _, event::shorten, subject};
+
+/// The failures that came first keep all that was said; the others only so many characters of
+/// it, so that a full record stays below the broker's limit of 1 MiB for a message.
+const WHOLE: usize = 50;
+const EVIDENCE_MAX: usize = 100;
 
 /// An incident as it was read, and the sequence that the next write of it expects.
 #[derive(Clone, Debug)]
@@ -47,8 +52,50 @@ impl Record {
     /// # Errors
     ///
     /// When the write stayed open for too long.
-    pub(crate) async fn write(&self, bus: &Bus, incident: &Incident) -> Result<Cas, StoreError> {
+    pub(crate) async fn write(&self, bus: &Bus, incident: Incident) -> Result<Cas, StoreError> {
+        let incident = lean(incident);
         let subject = subject::incident(&incident.gate, incident.number);
-        compare_and_set(bus, subject::RECORD, &subject, incident, self.seq).await
+        compare_and_set(bus, subject::RECORD, &subject, &incident, self.seq).await
+    }
+}
+
+fn lean(mut incident: Incident) -> Incident {
+    for failure in incident.failures.iter_mut().skip(WHOLE) {
+        // One more is the mark of what was shortened before.
+        if EVIDENCE_MAX + 1 < failure.evidence.chars().count() {
+            failure.evidence = shorten(&failure.evidence, EVIDENCE_MAX);
+        }
+    }
+    incident
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{JoinedFailure, SourceKey, Timestamp};
+
+    use super::*;
+
+    /// A full record of the longest keys and answers, in characters of four bytes, still fits
+    /// into one message, and writing it again changes nothing.
+    #[test]
+    fn a_full_record_fits() {
+        let source_key: SourceKey = "k".repeat(SourceKey::LEN_MAX).parse().unwrap();
+        let failure = |attempt| JoinedFailure {
+            event: format!("{}/{attempt}/failed", source_key.key()),
+            task: source_key.key(),
+            source_key: source_key.clone(),
+            attempt,
+            cause: "relay.nonce-conflict".parse().unwrap(),
+            at: Timestamp::from_millis(1_773_219_600_000),
+            straggler: false,
+            evidence: "🛑".repeat(1_000),
+        };
+        let mut full = Incident::new("relay".parse().unwrap(), 1);
+        full.failures = (0..500).map(failure).collect();
+        assert!(1 << 20 < full.encode().len());
+        let lean = lean(full);
+        assert!(lean.encode().len() < 1 << 20);
+        assert_eq!(lean.failures[0].evidence.chars().count(), 1_000);
+        assert_eq!(super::lean(lean.clone()), lean);
     }
 }

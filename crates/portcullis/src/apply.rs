@@ -49,8 +49,6 @@ pub struct Wish {
 pub struct Applied {
     /// The version in force afterwards.
     pub version: u64,
-    /// Nothing was in force before.
-    pub first: bool,
     pub lines: Vec<Line>,
     pub differences: Vec<Difference>,
 }
@@ -96,8 +94,7 @@ pub async fn bring_about(bus: &Bus, wish: &Wish) -> anyhow::Result<Applied> {
         refuse(bus, &standing, wish).await?;
         if let Some(version) = advance(bus, &standing, &wanted, &mut lines).await? {
             let differences = differences(begun.config(), &wish.config);
-            let first = begun.applied.is_none();
-            return Ok(Applied { version, first, lines, differences });
+            return Ok(Applied { version, lines, differences });
         }
     }
     Err(Ended::refused("the gates move too fast to apply; try again").into())
@@ -160,8 +157,7 @@ async fn dry_run(bus: &Bus, standing: &Standing, wish: &Wish) -> anyhow::Result<
         });
     }
     let differences = differences(standing.config(), &wish.config);
-    let (version, first) = (standing.version, standing.applied.is_none());
-    Ok(Applied { version, first, lines, differences })
+    Ok(Applied { version: standing.version, lines, differences })
 }
 
 fn same(left: &Config, right: &Config) -> bool {

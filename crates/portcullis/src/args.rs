@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ArgsOf, Parser, Subcommand};
 
-use crate::{exit, gate::GateCommand, task::TaskCommand, watch::WatchArgs};
+use crate::{exit, gate::GateCommand, replay, task::TaskCommand, up, watch::WatchArgs};
 
 /// Operate a Portcullis fleet: its configuration, its gates and its tasks.
 ///
@@ -34,6 +34,12 @@ pub enum Command {
     /// Follow what is told, event by event
     #[command(after_help = exit::HELP)]
     Watch(WatchArgs),
+    /// Run the whole fleet on this machine, against the sandbox
+    #[command(after_help = exit::HELP)]
+    Up(up::Args),
+    /// Run an incident again, beside the loop that failed then
+    #[command(after_help = exit::HELP)]
+    Replay(replay::Args),
 }
 
 /// What every command takes.

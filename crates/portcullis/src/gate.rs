@@ -70,7 +70,7 @@ pub struct OpenArgs {
     pub note: String,
 
     /// Straight to OPEN, with no canary and no pace
-    #[arg(long, requires = "accept")]
+    #[arg(long)]
     pub without_canary: bool,
 
     /// Each cause of the incident that you take upon yourself

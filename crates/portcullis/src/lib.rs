@@ -35,5 +35,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
         Command::Gate(gate) => gate::run(gate, &shutdown).await,
         Command::Task(task) => task::run(task).await,
         Command::Watch(watch) => watch::run(watch, &shutdown).await,
+        Command::Up(up) => up::run(up, shutdown).await,
+        Command::Replay(replay) => replay::run(replay, shutdown).await,
     }
 }

@@ -122,6 +122,9 @@ pub(crate) async fn incident(bus: &Bus, gate: &Gate) -> anyhow::Result<Option<In
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Queues(pub(crate) BTreeMap<Kind, Backlog>);
 
+/// How an empty queue is told.
+pub(crate) const NOTHING: &str = "nothing";
+
 impl Queues {
     pub(crate) async fn read(bus: &Bus, kinds: &[Kind]) -> anyhow::Result<Queues> {
         let mut queues = BTreeMap::new();
@@ -151,7 +154,7 @@ impl Queues {
         let waiting = kinds.iter().map(|kind| (kind, self.of(kind)));
         let waiting = waiting.filter(|(_, count)| 0 < *count);
         let told: Vec<String> = waiting.map(|(kind, count)| format!("{kind} {count}")).collect();
-        if told.is_empty() { "nothing".to_owned() } else { told.join(", ") }
+        if told.is_empty() { NOTHING.to_owned() } else { told.join(", ") }
     }
 }
 

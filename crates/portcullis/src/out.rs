@@ -10,8 +10,8 @@ use serde_json::Value;
 pub struct Out {
     /// stdout carries JSON and nothing else.
     pub json: bool,
-    /// stdout is a terminal, so that data may be coloured.
-    colours: bool,
+    /// stdout is a terminal: data may be coloured, and must fit.
+    terminal: bool,
     /// stderr is a terminal, so that a line may be drawn over.
     live: bool,
 }
@@ -19,7 +19,12 @@ pub struct Out {
 impl Out {
     pub fn new(json: bool) -> Self {
         let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
-        Out { json, colours: out && !json, live: err }
+        Out { json, terminal: out && !json, live: err }
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn terminal() -> Self {
+        Out { json: false, terminal: true, live: false }
     }
 
     /// One line, or several, of data.
@@ -58,11 +63,15 @@ impl Out {
         self.live
     }
 
-    /// Leaves a drawn line as it stands.
-    pub fn drawn(&self) {
-        if self.live {
-            let _ = writeln!(io::stderr().lock());
-        }
+    /// Takes a drawn line away, for lines that stay.
+    pub fn clear(&self) {
+        self.draw("");
+    }
+
+    /// How long a line of a table may be; `None` where programs read it.
+    pub(crate) fn width(&self) -> Option<usize> {
+        const READABLE: usize = 100;
+        self.terminal.then_some(READABLE)
     }
 
     /// `text` in the colour of a gate's state; padding belongs inside.
@@ -81,6 +90,6 @@ impl Out {
     }
 
     fn paint(&self, colour: u8, text: &str) -> String {
-        if self.colours { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.terminal { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
     }
 }

@@ -82,9 +82,6 @@ pub(crate) struct Table {
     rows: Vec<Vec<Cell>>,
 }
 
-/// What a person's terminal has room for.
-const WIDTH: usize = 100;
-
 impl Table {
     pub(crate) fn new(headings: &[&str]) -> Self {
         Table { rows: vec![headings.iter().map(|heading| Cell::from(*heading)).collect()] }
@@ -112,16 +109,18 @@ impl Table {
 
     fn line(row: &[Cell], widths: &[usize], out: &Out) -> String {
         if let [remark] = row {
-            return out.faint(&format!("  {}", line(&remark.text, WIDTH - 2)));
+            let room = out.width().map_or(usize::MAX, |width| width - 2);
+            return out.faint(&format!("  {}", line(&remark.text, room)));
         }
         let mut text = String::new();
         let mut used = 0;
         for (at, cell) in row.iter().enumerate() {
             let last = at + 1 == row.len();
-            let room = if last { WIDTH.saturating_sub(used).max(20) } else { widths[at] };
+            let rest = out.width().map_or(usize::MAX, |width| width.saturating_sub(used).max(20));
+            let room = if last { rest } else { widths[at] };
             let shown = line(&cell.text, room);
             let padded = if last { shown } else { format!("{shown:room$}") };
-            used += room + 2;
+            used += widths[at] + 2;
             text.push_str(&cell.state.map_or(padded.clone(), |state| out.state(state, &padded)));
             if !last {
                 text.push_str("  ");
@@ -134,7 +133,7 @@ impl Table {
 /// `[######----] 35/59`.
 pub(crate) fn bar(done: u64, of: u64) -> String {
     const CELLS: u64 = 30;
-    let full = if of == 0 { CELLS } else { done.min(of) * CELLS / of };
+    let full = (done.min(of) * CELLS).checked_div(of).unwrap_or(CELLS);
     let mark = |at| if at < full { '#' } else { '-' };
     let cells: String = (0..CELLS).map(mark).collect();
     format!("[{cells}] {}/{of}", done.min(of))
@@ -159,20 +158,34 @@ mod tests {
         assert_eq!(clock(Timestamp::from_millis(1_773_219_600_000)), "09:00:00");
     }
 
-    /// Columns line up, nothing is wider than a terminal, and remarks are indented.
-    #[test]
-    fn tables_line_up() {
+    fn table() -> Table {
         let mut table = Table::new(&["GATE", "STATE", "WHY"]);
         table.row(vec!["relay".into(), Cell::of(GateState::Closed), "x".repeat(200).into()]);
         table.remark("by gatekeeper: one\ntwo");
         table.row(vec!["kind-welcome".into(), Cell::of(GateState::Open), "first".into()]);
-        let text = table.render(&Out::new(true));
+        table
+    }
+
+    /// Columns line up, and remarks are indented.
+    #[test]
+    fn tables_line_up() {
+        let text = table().render(&Out::new(true));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "GATE          STATE              WHY");
-        assert!(lines[1].starts_with("relay         CLOSED (blocking)  xxx"), "{}", lines[1]);
-        assert_eq!(lines[1].chars().count(), 100);
+        assert_eq!(lines[1], format!("relay         CLOSED (blocking)  {}", "x".repeat(200)));
         assert_eq!(lines[2], "  by gatekeeper: one");
         assert_eq!(lines[3], "kind-welcome  OPEN (flowing)     first");
+    }
+
+    /// On a terminal a state has a colour, and no line is longer than can be read.
+    #[test]
+    fn tables_fit_a_terminal() {
+        let text = table().render(&Out::terminal());
+        let long = text.lines().nth(1).unwrap();
+        assert!(long.starts_with("relay         \x1b[31mCLOSED (blocking)\x1b[0m  xxx"));
+        let shown = long.replace("\x1b[31m", "").replace("\x1b[0m", "");
+        assert_eq!(shown.chars().count(), 100);
+        assert!(shown.ends_with("x…"));
     }
 
     /// The bar never overflows, whatever is counted.

@@ -101,9 +101,11 @@ impl Desk for FleetDesk<'_> {
         let task =
             settings.task(agent, fleet.clock.now()).map_err(|error| failed(chain(&error)))?;
         let contact = settings.contact(payee);
-        let found = Standing::read(&fleet.bus, &task.kind, &task.source_key, contact)
-            .await
-            .map_err(|error| failed(chain(&error)))?;
+        let found = tokio::select! {
+            found = Standing::read(&fleet.bus, &task.kind, &task.source_key, contact) => found,
+            () = self.shutdown.cancelled() => return Err(Stop::Interrupted),
+        };
+        let found = found.map_err(|error| failed(chain(&error)))?;
         if let Some(what) = found.complaint()
             && self.complaints.insert(what.to_owned())
         {

@@ -162,3 +162,6 @@ fn tell(verdict: &view::Verdict, standing: impl Fn(&GateName) -> Option<Gate>) -
         view::Verdict::Unknown(why) => format!("unknown, held as CLOSED ({why})"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,11 @@ mod standing;
 mod told;
 mod walk;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use domain::SensorName;
@@ -90,8 +94,10 @@ fn wanted(args: &Args, fleet: &Fleet) -> Vec<SensorName> {
 
 async fn once(args: &Args, fleet: &Fleet, shutdown: &CancellationToken) -> anyhow::Result<()> {
     let mut failed = Vec::new();
+    let cycles = Arc::new(AtomicU64::new(0));
     for name in wanted(args, fleet) {
-        let report = Sensor::new(fleet.clone(), name.clone(), None).once(shutdown).await;
+        let mut sensor = Sensor::new(fleet.clone(), name.clone(), None, cycles.clone());
+        let report = sensor.once(shutdown).await;
         failed.extend(told::failure(&report).map(|why| format!("{name}: {why}")));
     }
     match failed.is_empty() {
@@ -103,6 +109,7 @@ async fn once(args: &Args, fleet: &Fleet, shutdown: &CancellationToken) -> anyho
 /// Keeps one task for each sensor that the configuration has, as it changes.
 async fn supervise(args: &Args, fleet: &Fleet, tasks: &mut Tasks, stop: &CancellationToken) {
     let mut running: BTreeMap<SensorName, CancellationToken> = BTreeMap::new();
+    let cycles = Arc::new(AtomicU64::new(0));
     let mut changes = fleet.gates.changes();
     if wanted(args, fleet).is_empty() {
         tracing::warn!("the configuration has no sensor; waiting for one");
@@ -121,7 +128,8 @@ async fn supervise(args: &Args, fleet: &Fleet, tasks: &mut Tasks, stop: &Cancell
             running.entry(name.clone()).or_insert_with(|| {
                 let token = stop.child_token();
                 tracing::info!(sensor = %name, "watching");
-                tasks.spawn(Sensor::new(fleet.clone(), name, args.every).run(token.clone()));
+                let sensor = Sensor::new(fleet.clone(), name, args.every, cycles.clone());
+                tasks.spawn(sensor.run(token.clone()));
                 token
             });
         }

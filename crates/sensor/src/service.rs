@@ -1,11 +1,18 @@
 //! One sensor's day: a cycle at the start, then one each time that it is due.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use domain::{Config, Kind, SensorConfig, SensorName};
 use fleet::Fleet;
 use kit::Clock;
-use logic::sensor::{Cycle, CycleReport, Plan, Stop};
+use logic::sensor::{Cycle, CycleReport, Plan, Reason, Stop};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -19,8 +26,11 @@ use crate::{
 
 /// Time between cycles while the configuration that names it cannot be read.
 const EVERY: Duration = Duration::from_secs(60);
-/// Between a cycle that the gates held back and one that is early because they admit again.
+/// The least between a cycle that was cut short and one that is early because the gates admit
+/// again; a tenth of the usual time if that is longer.
 const EARLY: Duration = Duration::from_secs(5);
+/// For telling of the last cycle, if the bus is gone too.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// One sensor of the configuration.
 #[derive(Debug)]
@@ -29,20 +39,45 @@ pub(crate) struct Sensor {
     name: SensorName,
     /// In place of the configured time between cycles.
     every: Option<Duration>,
-    cycles: u64,
+    /// Counts the cycles of all sensors of this process, so that each has its own number.
+    cycles: Arc<AtomicU64>,
     complaints: BTreeSet<String>,
 }
 
 /// How a cycle ended, and what that means for the next.
 struct Ended {
     report: CycleReport,
+    /// The gates let nothing be created when it began, so that it only glanced.
+    held: bool,
     /// A newer configuration is in force.
     outdated: bool,
 }
 
+impl Ended {
+    fn undone(why: String) -> Ended {
+        let plan = Plan { pages_max: 0, cap_cycle: 0, excluded: BTreeSet::new() };
+        let report = Cycle::new(plan).finish(Stop::Failed { why, retry_after: None });
+        Ended { report, held: false, outdated: false }
+    }
+
+    /// Whether the gates, or the bus, kept the cycle from creating something. A directory
+    /// that fails is not asked early: it may be failing for being asked too often.
+    fn cut_short(&self) -> bool {
+        let cut = |reason: &Reason| {
+            matches!(reason, Reason::Gate(_) | Reason::GatesUnknown | Reason::Undecided)
+        };
+        self.held || self.report.skipped.keys().any(cut)
+    }
+}
+
 impl Sensor {
-    pub(crate) const fn new(fleet: Fleet, name: SensorName, every: Option<Duration>) -> Self {
-        Sensor { fleet, name, every, cycles: 0, complaints: BTreeSet::new() }
+    pub(crate) const fn new(
+        fleet: Fleet,
+        name: SensorName,
+        every: Option<Duration>,
+        cycles: Arc<AtomicU64>,
+    ) -> Self {
+        Sensor { fleet, name, every, cycles, complaints: BTreeSet::new() }
     }
 
     /// Runs cycles until `shutdown`; a create under way is finished.
@@ -59,56 +94,66 @@ impl Sensor {
     }
 
     async fn cycle(&mut self, shutdown: &CancellationToken) -> Ended {
-        self.cycles += 1;
+        let number = self.cycles.fetch_add(1, Ordering::Relaxed) + 1;
         let config = self.fleet.config();
         let ended = match Settings::of(&self.name, &config) {
             Ok(settings) => self.scan(&settings, shutdown).await,
-            Err(error) => Ended { report: nothing_done(chain(&error)), outdated: false },
+            Err(error) => Ended::undone(chain(&error)),
         };
         let told = CycleTold {
             sensor: &self.name,
             kind: kind(&config, &self.name),
             source: self.fleet.source(),
-            number: self.cycles,
+            number,
             at: self.fleet.clock.now(),
             report: &ended.report,
         };
         told.log();
-        self.fleet.mention(&told.to_event()).await;
+        let event = told.to_event();
+        let last_word = async {
+            shutdown.cancelled().await;
+            Clock.sleep(LAST_WORD).await;
+        };
+        tokio::select! {
+            () = self.fleet.mention(&event) => (),
+            () = last_word => tracing::warn!(id = event.id, "event not told before the end"),
+        }
         ended
     }
 
     async fn scan(&mut self, settings: &Settings, shutdown: &CancellationToken) -> Ended {
         let directory = match Directory::new(&settings.directory.url, settings.network) {
             Ok(directory) => directory,
-            Err(error) => return Ended { report: nothing_done(chain(&error)), outdated: false },
+            Err(error) => return Ended::undone(chain(&error)),
         };
         let kind = &settings.directory.kind;
         let mut gates = Gates::new(&self.fleet, kind, settings.version);
-        let leave = gates.ask().await;
-        let mut cycle = Cycle::new(settings.plan(leave.token.is_some()));
+        let held = gates.ask().await.token.is_none();
+        let mut cycle = Cycle::new(settings.plan(!held));
         let mut desk = FleetDesk::new(&self.fleet, settings, shutdown, gates, &mut self.complaints);
         let stop = walk(&directory, &mut cycle, &mut desk, shutdown).await;
         let mut report = cycle.finish(stop);
         desk.gates().told().clone_into(&mut report.gates);
-        Ended { report, outdated: desk.gates().outdated() }
+        Ended { report, held, outdated: desk.gates().outdated() }
     }
 
     /// Waits until the next cycle is due: about `every`, longer if the directory asked for
-    /// it, sooner if the gates that held this cycle back admit again.
+    /// it, sooner if gates or bus cut this cycle short and let one work again.
     async fn rest(&self, ended: &Ended, shutdown: &CancellationToken) {
         let config = self.fleet.config();
         let every = self.every.or_else(|| every(&config, &self.name)).unwrap_or(EVERY);
         let asked = ended.report.retry_after().unwrap_or_default();
         let due = if ended.outdated { asked } else { jittered(every).max(asked) };
         let early = async {
-            Clock.sleep(EARLY.max(asked)).await;
+            Clock.sleep(EARLY.max(every / 10).max(asked)).await;
             self.gates_admit(&config).await;
         };
         tokio::select! {
             () = shutdown.cancelled() => (),
             () = Clock.sleep(due) => (),
-            () = early, if held(&ended.report) => tracing::info!(sensor = %self.name, "gates admit again"),
+            () = early, if ended.cut_short() => {
+                tracing::info!(sensor = %self.name, "gates admit again");
+            }
         }
     }
 
@@ -126,18 +171,6 @@ impl Sensor {
 /// Between nine and eleven tenths of `every`, so that two sensors do not march together.
 fn jittered(every: Duration) -> Duration {
     every.mul_f64(0.9 + 0.2 * kit::chance())
-}
-
-/// Whether the gates kept the cycle from creating something.
-fn held(report: &CycleReport) -> bool {
-    use logic::sensor::Reason;
-    let held = |reason: &Reason| matches!(reason, Reason::Gate(_) | Reason::GatesUnknown);
-    report.skipped.keys().any(held)
-}
-
-fn nothing_done(why: String) -> CycleReport {
-    let plan = Plan { pages_max: 0, cap_cycle: 0, excluded: BTreeSet::new() };
-    Cycle::new(plan).finish(Stop::Failed { why, retry_after: None })
 }
 
 fn kind<'a>(config: &'a Config, name: &SensorName) -> Option<&'a Kind> {

@@ -133,3 +133,6 @@ impl Settings {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

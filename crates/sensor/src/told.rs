@@ -15,7 +15,7 @@ pub(crate) struct CycleTold<'a> {
     pub(crate) kind: Option<&'a Kind>,
     /// Which process, `sensor/4f2a…`.
     pub(crate) source: String,
-    /// Counts this sensor's cycles in this process, from 1.
+    /// Which cycle of that process, from 1; no other of its cycles has this number.
     pub(crate) number: u64,
     pub(crate) at: Timestamp,
     pub(crate) report: &'a CycleReport,
@@ -27,7 +27,7 @@ impl CycleTold<'_> {
         let Self { sensor, number, report, .. } = self;
         match failure(report) {
             None => tracing::info!(%sensor, cycle = number, "{report}"),
-            Some(failed) => tracing::warn!(%sensor, cycle = number, failed, "{report}"),
+            Some(_) => tracing::warn!(%sensor, cycle = number, "{report}"),
         }
     }
 
@@ -55,7 +55,7 @@ impl CycleTold<'_> {
         });
         Event {
             subject: subject::event_sensor(self.sensor),
-            id: format!("{}/{}/{}", self.source, self.sensor, self.number),
+            id: format!("{}/{}", self.source, self.number),
             kind: "portcullis.sensor.cycle".to_owned(),
             source: self.source.clone(),
             at: self.at,
@@ -79,4 +79,59 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         let _ = write!(text, ": {source}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, time::Duration};
+
+    use logic::sensor::Reason;
+
+    use super::*;
+
+    fn told(report: &CycleReport) -> Event {
+        let (sensor, kind) = ("aibtc-directory".parse().unwrap(), "welcome".parse().unwrap());
+        let at = Timestamp::from_millis(1_773_219_600_000);
+        let source = "sensor/00000000000000aa".to_owned();
+        CycleTold { sensor: &sensor, kind: Some(&kind), source, number: 7, at, report }.to_event()
+    }
+
+    fn report(stop: Stop) -> CycleReport {
+        let skipped = BTreeMap::from([
+            (Reason::Gate("relay".parse().unwrap()), 3),
+            (Reason::InFlight, 2),
+            (Reason::Completed, 4),
+        ]);
+        let gates = "relay CLOSED (blocking) since noon".to_owned();
+        CycleReport { seen: 10, new: 4, created: 1, unknown: 0, skipped, gates, pages: 1, stop }
+    }
+
+    /// A cycle's event carries every count that its line has, and the line.
+    #[test]
+    fn a_cycle_is_told() {
+        let event = told(&report(Stop::End));
+        assert_eq!(event.subject, "event.sensor.cycle.aibtc-directory");
+        assert_eq!(event.id, "sensor/00000000000000aa/7");
+        assert_eq!(event.kind, "portcullis.sensor.cycle");
+        let data = &event.data;
+        assert_eq!(
+            (&data["seen"], &data["new"], &data["created"]),
+            (&10.into(), &4.into(), &1.into())
+        );
+        assert_eq!((&data["in_flight"], &data["ended"]), (&2.into(), &4.into()));
+        assert_eq!(data["skipped"]["gate relay"], 3);
+        assert_eq!(data["failed"], Value::Null);
+        let line = data["told"].as_str().unwrap();
+        assert!(line.contains("relay CLOSED (blocking) since noon"), "{line}");
+    }
+
+    /// A failed cycle is told too, with what failed and how long it will wait.
+    #[test]
+    fn a_failure_is_told() {
+        let retry_after = Some(Duration::from_secs(60));
+        let data =
+            told(&report(Stop::Failed { why: "directory answered 429".into(), retry_after })).data;
+        assert_eq!(data["failed"], "directory answered 429");
+        assert_eq!(data["retry_after_secs"], 60);
+    }
 }

@@ -50,7 +50,8 @@ pub(crate) async fn ask(request: RequestBuilder) -> Response {
         Err(error) => {
             let error = error.without_url();
             let sources = std::iter::successors(std::error::Error::source(&error), |e| e.source());
-            let trouble = sources.fold(error.to_string(), |text, source| format!("{text}: {source}"));
+            let trouble =
+                sources.fold(error.to_string(), |text, source| format!("{text}: {source}"));
             Response { trouble, ..Response::default() }
         }
     }
@@ -81,7 +82,8 @@ impl Response {
         match self.status {
             None => format!("no answer: {}", self.trouble),
             Some(status) => {
-                let start: String = self.text.chars().filter(|c| !c.is_control()).take(200).collect();
+                let start: String =
+                    self.text.chars().filter(|c| !c.is_control()).take(200).collect();
                 format!("{status} {start}")
             }
         }

@@ -42,6 +42,8 @@ pub(crate) enum LedgerError {
     Garbled { subject: String, source: StoredError },
     #[error("look for contact")]
     Contact(#[source] StoreError),
+    #[error("begin the record of wallet {address}")]
+    Begin { address: String, source: PutError },
     #[error("write payment {key}")]
     Write { key: Key, source: PutError },
 }
@@ -88,7 +90,7 @@ impl Ledger {
         match self.fleet.bus.put(put).await {
             Ok(_) => Ok(true),
             Err(error) if error.lost_race() => Ok(false),
-            Err(source) => Err(LedgerError::Write { key: Key::of_payee("", 0, &[0; 20], ""), source }),
+            Err(source) => Err(LedgerError::Begin { address: wallet.address.clone(), source }),
         }
     }
 

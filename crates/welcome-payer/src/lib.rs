@@ -1,1 +1,130 @@
-//! welcome-payer
+//! The welcome-payer: pays and greets one agent for each request, exactly once.
+//!
+//! What is decided stands in [`logic::payment`] and [`logic::classify`]; this crate asks, signs,
+//! sends and writes down.
+//!
+//! * `service`: a request, and which payments it works in which order; `work`: one session;
+//! * `leave`: whether money may leave now; `latches`, `peers`: what else holds it back;
+//! * `ledger`, `stored`: the record; `standing`: whether the wallet's record may be trusted;
+//! * `inbox`, `reply`, `http`: the inbox and the relay; `chain`: the Stacks API;
+//! * `resolver`: asks after unfinished payments, gate or no gate;
+//! * `order`, `config`, `tools`: what was asked and how it is configured; `told`: events.
+//!
+//! Promises: nothing leaves that is not stored, nor without a fresh look at gates, claim and
+//! contact (M1, M3); what may have happened is asked after and never called failed (M2); the
+//! wallet's key and signed bytes reach no log, event or error.
+
+mod chain;
+mod config;
+mod desk;
+mod http;
+mod inbox;
+mod latches;
+mod leave;
+mod ledger;
+mod order;
+mod peers;
+mod reply;
+mod resolver;
+mod service;
+mod standing;
+mod stored;
+mod told;
+mod tools;
+mod work;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context as _, bail};
+use bus::{Inbox, Question};
+use fleet::{Fleet, beat::beat};
+use kit::Tasks;
+use tokio_util::sync::CancellationToken;
+use wire::{
+    Wire as _,
+    message::{RunReply, RunRequest},
+};
+
+pub use config::{Args, Secret};
+use desk::Desk;
+
+/// What this service is called on the bus.
+pub(crate) const SERVICE: &str = "welcome-payer";
+
+/// For payments under way when the payer is told to stop.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Serves requests until `shutdown`, then finishes what it has begun.
+///
+/// # Errors
+///
+/// When there is no usable wallet key or configuration, NATS cannot be reached or was not set
+/// up, or requests can no longer be heard.
+pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let key = args.key()?;
+    let fleet = tokio::select! {
+        joined = Fleet::join(&args.nats, SERVICE) => joined.context("join the fleet")?,
+        () = shutdown.cancelled() => return Ok(()),
+    };
+    let desk = Arc::new(Desk::new(fleet.clone(), key));
+    desk.tools().context("prepare to pay")?;
+    let subject = service::subject().context("name the service")?;
+    let requests = fleet.bus.serve(&subject, SERVICE).await.context("listen for requests")?;
+    let background = CancellationToken::new();
+    let mut tasks = start_background(&desk, &background);
+    let served = serve(&desk, requests, &shutdown, &mut tasks).await;
+    background.cancel();
+    tasks.drain(GRACE).await;
+    fleet.bus.flush().await;
+    served
+}
+
+fn start_background(desk: &Arc<Desk>, until: &CancellationToken) -> Tasks {
+    let fleet = &desk.fleet;
+    let mut tasks = Tasks::new();
+    tasks.spawn(fleet.gates.clone().keep(fleet.bus.clone(), until.clone()));
+    let beating = desk.clone();
+    tasks.spawn(beat(fleet.clone(), until.clone(), move || beating.vitals()));
+    let (resolving, stop) = (desk.clone(), until.clone());
+    tasks.spawn(async move { resolver::resolve(&resolving, &stop).await });
+    let (listening, stop) = (desk.clone(), until.clone());
+    tasks.spawn(async move { listening.peers.listen(&listening.fleet, &stop).await });
+    tasks
+}
+
+async fn serve(
+    desk: &Arc<Desk>,
+    mut requests: Inbox,
+    shutdown: &CancellationToken,
+    tasks: &mut Tasks,
+) -> anyhow::Result<()> {
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            question = requests.question(&desk.fleet.bus) => match question {
+                Ok(question) => {
+                    let desk = desk.clone();
+                    tasks.spawn(async move { answer(&desk, question).await });
+                }
+                Err(error) => bail!("requests are no longer heard: {error}"),
+            },
+            () = tasks.next() => (),
+        }
+    }
+}
+
+async fn answer(desk: &Desk, question: Question) {
+    let request = match RunRequest::decode(&question.body) {
+        Ok(request) => request,
+        Err(error) => {
+            // Nobody of ours sends that: without an answer, whoever asked will time out.
+            tracing::warn!(subject = question.subject, %error, "a request makes no sense, dropped");
+            return;
+        }
+    };
+    let (outcome, later) = service::run(desk, &request).await;
+    question.answer(RunReply { outcome }.encode()).await;
+    for later in later {
+        later.write(desk).await;
+    }
+}

@@ -77,7 +77,6 @@ pub(crate) fn order(task: &Task, ours: Network, wallet: &Address) -> Result<Orde
     }
 }
 
-
 /// It becomes part of a URL, so it is checked here; whether it exists, the inbox knows.
 fn bitcoin(address: Option<String>) -> Result<String, OrderError> {
     let address = address.unwrap_or_default();

@@ -33,8 +33,8 @@ pub(crate) fn reply(response: &Response) -> Reply {
         message_id: text("/inbox/messageId"),
         existing_message_id: text("/existingMessageId"),
         txid: settled
-            .and_then(|settled| settled.transaction)
-            .map(|txid| txid.to_string())
+            .map(|settled| settled.transaction)
+            .filter(|txid| !txid.is_empty())
             .or_else(|| text("/txid")),
         has_terms: false,
     }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use portcullis::up::{settings::Settings, stage::PLAY_KEY, world::World as Sandbox};
 
-use super::{World, eventually, world::Fleetlet};
+use super::{World, eventually, program, world::Fleetlet};
 
 /// The main job: the sandbox's directory, inbox, relay and chain, and the fleet on them.
 pub(crate) struct Job {
@@ -27,7 +27,8 @@ impl Job {
         };
         change(&mut settings);
         let world = World::bare().await;
-        let sandbox = Sandbox::start(&world.dir().join("log"), None, &settings).await.unwrap();
+        let log_dir = world.dir().join("log");
+        let sandbox = Sandbox::start(&program("sandbox"), &log_dir, None, &settings).await.unwrap();
         world.apply(&settings.to_toml(sandbox.url())).await;
         Job { world, sandbox, settings }
     }

@@ -34,25 +34,23 @@ impl Errand {
         let first = claimed.link.value.clone();
         let held = self.hold(&mut claimed, self.work(&first, kind)).await;
         drop(counted);
-        let attempt = first.attempt;
-        match held {
-            Held::Answered(outcome) => self.conclude(config, kind, claimed.link, &outcome).await,
-            Held::Gone => {
-                tracing::warn!(
-                    kind = %self.kind, source_key = %self.task.source_key, attempt,
-                    "the claim is gone, the attempt is given up"
-                );
-                Answer::Nothing
+        let why = match held {
+            Held::Answered(outcome) => {
+                return self.conclude(config, kind, claimed.link, &outcome).await;
             }
-            Held::Over => {
-                self.desk.abandon(&self.kind, self.key, attempt);
-                tracing::warn!(
-                    kind = %self.kind, source_key = %self.task.source_key, attempt,
-                    "the claim could not be renewed, the attempt is given up"
-                );
-                Answer::Nothing
-            }
-        }
+            Held::Gone => "another wrote to its chain",
+            Held::Over => "its claim could not be renewed",
+        };
+        // Should the claim stand after all, nobody acts under it any more.
+        self.desk.abandon(&self.kind, self.key, first.attempt);
+        tracing::warn!(
+            kind = %self.kind,
+            source_key = %self.task.source_key,
+            attempt = first.attempt,
+            why,
+            "the attempt is given up"
+        );
+        Answer::Nothing
     }
 
     /// The handler's work, unless a gate has moved while the claim was written.
@@ -190,7 +188,7 @@ impl Errand {
         let latch = ending.latch.as_ref()?;
         let failed = |told: &Told| matches!(told, Told::Failed { gate: Some(_), .. });
         let report = ending.reports.iter().find(|report| failed(&report.told))?;
-        let event = told::told(&self.desk, &ending.state, report).id();
+        let event = told::told(self.desk.me(), &ending.state, report).id();
         self.desk.latches.latch(latch, event.clone(), ending.state.at);
         Some(event)
     }

@@ -1,7 +1,11 @@
 //! Holding a claim while its work is done: renewed in the chain and with the broker every
 //! third of the lease, given up when that no longer succeeds.
 
-use std::{future::Future, pin::pin, time::Duration};
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    time::Duration,
+};
 
 use domain::{Outcome, TaskState};
 use fleet::store::{Cas, StoreError, Versioned};
@@ -30,6 +34,9 @@ pub(super) enum Held {
     /// The lease ran out unrenewed: another may act by now, so we must not.
     Over,
 }
+
+/// The next link; `None` when the claim is gone.
+type Renewed = Result<Option<Versioned<TaskState>>, StoreError>;
 
 impl Claimed {
     /// `sent`: when the claim was sent, on the desk's clock.
@@ -63,28 +70,20 @@ impl Errand {
             if let Some(outcome) = answered {
                 return Held::Answered(outcome);
             }
-            let (renewed, answered) = {
-                let sent = self.desk.now();
-                let mut renewal = pin!(self.renew(&claimed.link));
-                let mut answered = None;
-                loop {
-                    // A renewal under way is waited for, so that the end is written on it.
-                    tokio::select! {
-                        biased;
-                        renewed = &mut renewal => break ((renewed, sent), answered),
-                        () = clock.sleep(self.until(over_at)) => return Held::Over,
-                        outcome = &mut work, if answered.is_none() => answered = Some(outcome),
-                    }
-                }
+            let sent = self.desk.now();
+            let Some((renewed, answered)) =
+                self.renew_beside(&claimed.link, over_at, work.as_mut()).await
+            else {
+                return Held::Over;
             };
             match renewed {
-                (Ok(Some(link)), sent) => {
+                Ok(Some(link)) => {
                     claimed.link = link;
                     claimed.lease.renewed(sent);
                     renew_at = claimed.lease.renew_at();
                 }
-                (Ok(None), _) => return Held::Gone,
-                (Err(error), _) => {
+                Ok(None) => return Held::Gone,
+                Err(error) => {
                     self.desk.grumble("renew a claim", error);
                     renew_at = self.desk.now().saturating_add(AGAIN_AFTER);
                 }
@@ -95,11 +94,28 @@ impl Errand {
         }
     }
 
-    /// Writes the next renewal and tells the broker; `None` when the claim is gone.
-    async fn renew(
+    /// Renews the claim while the work goes on, which may end meanwhile. The renewal is waited
+    /// for in any case, so that the end is written on it; `None` when the lease ran out first.
+    async fn renew_beside(
         &self,
         link: &Versioned<TaskState>,
-    ) -> Result<Option<Versioned<TaskState>>, StoreError> {
+        over_at: Duration,
+        mut work: Pin<&mut impl Future<Output = Outcome>>,
+    ) -> Option<(Renewed, Option<Outcome>)> {
+        let mut renewal = pin!(self.renew(link));
+        let mut answered = None;
+        loop {
+            tokio::select! {
+                biased;
+                renewed = &mut renewal => return Some((renewed, answered)),
+                () = self.desk.fleet.clock.sleep(self.until(over_at)) => return None,
+                outcome = &mut work, if answered.is_none() => answered = Some(outcome),
+            }
+        }
+    }
+
+    /// Writes the next renewal and tells the broker; `None` when the claim is gone.
+    async fn renew(&self, link: &Versioned<TaskState>) -> Renewed {
         let Some(next) = renew(&link.value, self.desk.fleet.clock.now()) else { return Ok(None) };
         match self.write(&next, link.seq).await? {
             Cas::Lost => Ok(None),

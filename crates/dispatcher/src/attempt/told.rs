@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Cost, Key, Phase, TaskState};
+use domain::{Cost, HolderId, Key, Phase, TaskState};
 use logic::attempt::{Report, Told};
 use wire::event::{AttemptTold, AttemptVerb, Event};
 
@@ -14,7 +14,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Tells every report about `state`; whether all of it is stored.
 pub(super) async fn tell(desk: &Desk, key: Key, state: &TaskState, reports: &[Report]) -> bool {
     for report in reports {
-        let told = told(desk, state, report);
+        let told = told(desk.me(), state, report);
         debug_assert_eq!(told.source_key.key(), key, "told of another task");
         if !insist(desk, &told.to_event()).await {
             return false;
@@ -37,14 +37,14 @@ pub(super) async fn insist(desk: &Desk, event: &Event) -> bool {
     }
 }
 
-/// The event of one report. `state` is the link that it is about.
-pub(super) fn told(desk: &Desk, state: &TaskState, report: &Report) -> AttemptTold {
+/// The event of one report, as `holder` tells it. `state` is the link that it is about.
+pub(super) fn told(holder: &HolderId, state: &TaskState, report: &Report) -> AttemptTold {
     let mut event = AttemptTold {
         verb: AttemptVerb::Completed,
         kind: state.kind.clone(),
         source_key: state.source_key.clone(),
         attempt: report.attempt,
-        holder: desk.me().clone(),
+        holder: holder.clone(),
         at: state.at,
         cause: None,
         charged: false,
@@ -87,4 +87,82 @@ pub(super) fn told(desk: &Desk, state: &TaskState, report: &Report) -> AttemptTo
         }
     }
     event
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{Admission, Blame, Claim, Epoch, KindConfig, Outcome, Timestamp};
+    use logic::attempt::{Ending, Terms, on_outcome, owed};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn claimed() -> TaskState {
+        let gate = "relay".parse().unwrap();
+        TaskState {
+            kind: "welcome".parse().unwrap(),
+            source_key: "welcome/SP1".parse().unwrap(),
+            at: Timestamp::from_millis(1),
+            attempt: 3,
+            charged: 0,
+            cost: Cost::ZERO,
+            phase: Phase::Claimed(Claim {
+                holder: "me".parse().unwrap(),
+                begun: Timestamp::from_millis(1),
+                admitted: vec![Admission { gate, epoch: Epoch::new(4), seq: 9 }],
+                canary: Vec::new(),
+                renewals: 0,
+            }),
+        }
+    }
+
+    fn ended(outcome: &Outcome, blame: &Blame) -> Ending {
+        let kind = KindConfig {
+            handler: domain::Handler::Service { name: "payer".parse().unwrap() },
+            needs: vec!["relay".parse().unwrap()],
+            attempts_max: 5,
+            rest: Duration::from_secs(10),
+            rest_max: Duration::from_secs(60),
+            concurrency: None,
+            lease: Duration::from_secs(30),
+            timeout: Duration::from_secs(60),
+        };
+        on_outcome(&claimed(), outcome, &Terms { kind: &kind, blame, jitter: 1.0, now: NOW })
+    }
+
+    fn tell_first(ending: &Ending) -> AttemptTold {
+        told(&"me".parse().unwrap(), &ending.state, &ending.reports[0])
+    }
+
+    /// A shared failure is told uncharged, with its gate and how the gates stood; and told
+    /// again from the chain it has the same id, so that it counts once.
+    #[test]
+    fn tells_a_shared_failure_under_one_id() {
+        let gate: domain::GateName = "relay".parse().unwrap();
+        let within = Duration::from_secs(600);
+        let outcome = Outcome::Failed {
+            cause: "relay.nonce-conflict".parse().unwrap(),
+            evidence: "409".to_owned(),
+            retry_after: None,
+            cost: Cost::ZERO,
+        };
+        let ending = ended(&outcome, &Blame::Shared { gate: gate.clone(), tasks: 1, within });
+        let event = tell_first(&ending);
+        assert_eq!((event.verb, event.charged), (AttemptVerb::Failed, false));
+        assert_eq!(event.gate, Some(gate));
+        assert_eq!(event.admitted[0].epoch, Epoch::new(4));
+        let again = told(&"other".parse().unwrap(), &ending.state, &owed(&ending.state)[0]);
+        assert_eq!(again.id(), event.id());
+        assert!(again.admitted.is_empty(), "told again it must move no gate");
+    }
+
+    /// What may have been done is told as such, uncharged, with when it is asked after.
+    #[test]
+    fn tells_the_unknown_with_its_rest() {
+        let event = tell_first(&ended(&crate::handler::unanswered(String::new()), &Blame::Nobody));
+        assert_eq!(event.to_event().subject, "event.failure.welcome.service.timeout");
+        assert!(!event.charged);
+        assert!(event.rest_until.is_some_and(|rest| NOW < rest));
+    }
 }

@@ -153,6 +153,19 @@ impl Session {
         self.leave = Some(leave);
     }
 
+    /// Nothing can be signed for these terms; why.
+    pub fn on_unsignable(&mut self, why: String) {
+        self.ended = Some(super::told::failed_for("target.payment-terms", why));
+    }
+
+    /// What is to be paid, where this session may begin a payment.
+    pub fn order(&self) -> Option<&Order> {
+        match &self.mode {
+            Mode::Pay(order) => Some(order),
+            Mode::Finish | Mode::Ask => None,
+        }
+    }
+
     pub fn on_signed(&mut self, signed: Signed) {
         self.signed = Some(signed);
     }

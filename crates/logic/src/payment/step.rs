@@ -98,7 +98,7 @@ impl Standing<'_> {
         };
         let nonce = match wallet::room(self.wallet, self.limits.in_flight) {
             Ok(nonce) => nonce,
-            Err(full) => return answer(self.queued(&full)),
+            Err(full) => return answer(told::held(None, &full.to_string())),
         };
         let Some(amount) = self.session.terms else {
             return Step::Probe;
@@ -222,10 +222,6 @@ impl Standing<'_> {
             Stage::Rejected(_, Rejection::Unsent { why }) => Outcome::Moot { why: why.clone() },
             _ => told::held(None, "rejected"),
         })
-    }
-
-    fn queued(&self, full: &wallet::NoRoom) -> Outcome {
-        told::unknown("payment.queued", full.to_string(), self.limits.ask_every)
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::{Applied, Mark, Wish, bring_about};
+use super::{Applied, Difference, Mark, Wish, bring_about};
 use crate::{args::ApplyArgs, exit::Ended, file, out::Out, reach, show};
 
 /// One difference stays on one line of a terminal.
@@ -77,25 +77,35 @@ fn lines(applied: &Applied, wish: &Wish) -> String {
     text
 }
 
-/// What a person wants to read: of a first configuration not each setting, only its parts.
+/// What a person wants to read: each setting that differs, but of a table that came or went
+/// as a whole only its name.
 fn told_of(applied: &Applied) -> Vec<String> {
-    if !applied.first {
-        return applied.differences.iter().map(super::Difference::line).collect();
-    }
-    let part = |it: &super::Difference| {
-        let words: Vec<&str> = it.path.split('.').collect();
-        let named = words.first().is_some_and(|table| *table != "payer");
-        format!("+ {}", words[..if named { 2 } else { 1 }].join("."))
+    // Each table always has one of these, so that their coming is the table's coming.
+    const ALWAYS: &[&str] = &["about", "attempts", "directory.kind", "network"];
+    let table = |path: &str| {
+        let words: Vec<&str> = path.split('.').collect();
+        words[..if words[0] == "payer" { 1 } else { 2 }].join(".")
     };
-    let mut parts: Vec<String> = applied.differences.iter().map(part).collect();
-    parts.dedup();
-    parts
+    let always = |it: &&Difference| {
+        let rest = it.path.strip_prefix(&table(&it.path)).unwrap_or_default();
+        ALWAYS.contains(&rest.trim_start_matches('.'))
+    };
+    let came = |it: &Difference| it.from.is_none() || it.to.is_none();
+    let whole: Vec<String> = applied
+        .differences
+        .iter()
+        .filter(always)
+        .filter(|it| came(it))
+        .map(|it| format!("{} {}", if it.from.is_none() { '+' } else { '-' }, table(&it.path)))
+        .collect();
+    let within = |it: &&Difference| !whole.iter().any(|whole| whole[2..] == table(&it.path));
+    let single = applied.differences.iter().filter(within).map(Difference::line);
+    whole.iter().cloned().chain(single).collect()
 }
 
 fn object(applied: &Applied, wish: &Wish, warnings: &[String]) -> Value {
     let line = |line: &super::Line| json!({ "mark": line.mark.word(), "what": line.what, "more": line.more });
-    let difference =
-        |it: &super::Difference| json!({ "path": it.path, "from": it.from, "to": it.to });
+    let difference = |it: &Difference| json!({ "path": it.path, "from": it.from, "to": it.to });
     json!({
         "version": applied.version,
         "changed": applied.changed(),

@@ -60,9 +60,6 @@ impl Mark {
     }
 }
 
-/// A fresh cluster takes a while to choose its leaders.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 pub(super) async fn streams(bus: &Bus, replicas: Option<usize>) -> anyhow::Result<Vec<Line>> {
     let standing = server::replicas(bus).await?;
     let replicas = replicas.or(standing).unwrap_or(1);
@@ -130,7 +127,7 @@ async fn patiently<T>(step: impl AsyncFn() -> Result<T, BusError>) -> Result<T, 
     let begun = Clock.instant();
     loop {
         match step().await {
-            Err(error) if is_passing(&error) && begun.elapsed() < PATIENCE => {
+            Err(error) if is_passing(&error) && begun.elapsed() < server::PATIENCE => {
                 Clock.sleep(Duration::from_millis(100)).await;
             }
             result => return result,

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bus::{Bus, BusError};
+use kit::Clock;
 use serde::Deserialize;
 use wire::subject;
 
 use crate::exit::{Code, Ended};
 
-const WITHIN: Duration = Duration::from_secs(5);
+const WITHIN: Duration = Duration::from_secs(2);
+/// A fresh cluster says nothing until it has chosen a leader.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// The level of the JetStream API that came with server 2.12: atomic batches, and the fence
 /// over a subject other than the written one that holds on replicas.
 const LEVEL: u64 = 2;
@@ -44,11 +47,20 @@ struct Settings {
 
 /// Refuses a server without JetStream, or one older than 2.12.
 pub(super) async fn check(bus: &Bus) -> anyhow::Result<()> {
-    let answer = match bus.ask("$JS.API.INFO", Vec::new(), WITHIN).await {
-        Err(BusError::NobodyAnswers { .. }) => return Err(no_jetstream("").into()),
-        answer => answer.context("ask the server about JetStream")?,
-    };
-    let account: Account = serde_json::from_slice(&answer).context("read what the server says")?;
+    let begun = Clock.instant();
+    loop {
+        match bus.ask("$JS.API.INFO", Vec::new(), WITHIN).await {
+            Ok(answer) => return fit(&answer),
+            Err(BusError::NobodyAnswers { .. }) => return Err(no_jetstream("").into()),
+            Err(BusError::TimedOut { .. }) if begun.elapsed() < PATIENCE => (),
+            Err(error) => return Err(error).context("ask the server about JetStream"),
+        }
+    }
+}
+
+/// Judges what the server says of JetStream.
+fn fit(answer: &[u8]) -> anyhow::Result<()> {
+    let account: Account = serde_json::from_slice(answer).context("read what the server says")?;
     if let Some(refusal) = account.error {
         return Err(no_jetstream(&refusal.description).into());
     }
@@ -75,4 +87,28 @@ fn no_jetstream(why: &str) -> Ended {
     let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
     let text = format!("JetStream is not enabled on the NATS server{why}; start it with `-js`");
     Ended::new(Code::Bus, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::code_of;
+
+    /// A server that is too old, or has no JetStream for us, is refused with what to do; one
+    /// of 2.12 or later is not.
+    #[test]
+    fn servers() {
+        fit(br#"{"type":"x","memory":0,"api":{"level":2,"total":0,"errors":0}}"#).unwrap();
+        let check = |answer: &str, expected: &str| {
+            let error = fit(answer.as_bytes()).unwrap_err();
+            assert_eq!(code_of(&error), Code::Bus);
+            assert!(error.to_string().ends_with(expected), "{error}");
+        };
+        check(r#"{"api":{"level":1}}"#, "run nats-server 2.12 or newer");
+        check(r#"{"api":{"total":3,"errors":0}}"#, "run nats-server 2.12 or newer");
+        check(
+            r#"{"error":{"code":503,"err_code":10039,"description":"not enabled for account"}}"#,
+            "(not enabled for account); start it with `-js`",
+        );
+    }
 }

@@ -28,11 +28,8 @@ pub(super) struct Standing {
 impl Standing {
     /// Reads the token first, then every gate of the old configuration and of the new one.
     pub(super) async fn read(bus: &Bus, wanted: &Config) -> anyhow::Result<Standing> {
-        for stream in [subject::WORK, subject::RECORD] {
-            // A bus that was never set up, or an apply that was cut off at the very start.
-            if !bus.has_stream(stream).await.context("look for the streams")? {
-                return Ok(Standing::default());
-            }
+        if !bus.has_stream(subject::WORK).await.context("look for the streams")? {
+            return Ok(Standing::default());
         }
         let token = gate_log::token(bus).await.context("read the gate log")?;
         let head = bus.last(subject::WORK, &subject::gate_log(&GateName::config())).await?;
@@ -57,7 +54,8 @@ impl Standing {
 }
 
 async fn read_applied(bus: &Bus, version: u64) -> anyhow::Result<Option<AppliedConfig>> {
-    if version == 0 {
+    // An apply that was cut off at the very start has left no RECORD.
+    if version == 0 || !bus.has_stream(subject::RECORD).await.context("look for the streams")? {
         return Ok(None);
     }
     let found = store::read::<AppliedConfig>(bus, subject::RECORD, &subject::config(version))

@@ -20,22 +20,47 @@ const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 /// The broker's own, named for the same reason.
 const ACK_WAIT: Duration = Duration::from_secs(30);
 
+/// What lies in RECORD: one subject for each kind of fact.
+const RECORDED: &[&str] = &[
+    "pay.>",
+    "nonce.>",
+    "contact.>",
+    "incident.>",
+    "canary.>",
+    "budget.>",
+    "act.>",
+    "config.>",
+    "cred.>",
+];
+
 /// WORK, STATE, RECORD and EVENTS.
 pub(super) fn streams(replicas: usize) -> Vec<Stream> {
-    let never_shrinks = |name: &str, subjects: &[&str]| Stream {
-        name: name.to_owned(),
-        subjects: subjects.iter().map(ToString::to_string).collect(),
-        num_replicas: replicas,
-        max_messages_per_subject: -1,
-        duplicate_window: DUPLICATE_WINDOW,
-        deny_delete: true,
-        deny_purge: true,
-        ..Stream::default()
+    let state = Stream {
+        description: Some("where each task stands".to_owned()),
+        max_messages_per_subject: 1,
+        ..never_shrinks(subject::STATE, &["state.>"], replicas)
     };
-    // One message a subject, and a second is refused: a task is unique while it is pending,
-    // and an epoch is written once. A shrunk gate log would revive an old OPEN, so nothing
-    // but an acknowledgement removes a message.
-    let work = Stream {
+    let record = Stream {
+        description: Some("what happened, for ever".to_owned()),
+        allow_atomic_publish: true,
+        ..never_shrinks(subject::RECORD, RECORDED, replicas)
+    };
+    let events = Stream {
+        description: Some("what is told, for 30 days".to_owned()),
+        max_age: 30 * DAY,
+        duplicate_window: TOLD_TWICE_WITHIN,
+        deny_delete: false,
+        deny_purge: false,
+        ..never_shrinks(subject::EVENTS, &["event.>"], replicas)
+    };
+    vec![work(replicas), state, record, events]
+}
+
+/// One message a subject, and a second is refused: a task is unique while it is pending, and
+/// an epoch is written once. A shrunk gate log would revive an old OPEN, so nothing but an
+/// acknowledgement removes a message.
+fn work(replicas: usize) -> Stream {
+    Stream {
         description: Some("work to do, and the gate log that fences it".to_owned()),
         retention: RetentionPolicy::WorkQueue,
         discard: DiscardPolicy::New,
@@ -47,40 +72,21 @@ pub(super) fn streams(replicas: usize) -> Vec<Stream> {
             destination: subject::GATECAST.to_owned(),
             headers_only: false,
         }),
-        ..never_shrinks(subject::WORK, &["task.>", "gate.>"])
-    };
-    let state = Stream {
-        description: Some("where each task stands".to_owned()),
-        max_messages_per_subject: 1,
-        ..never_shrinks(subject::STATE, &["state.>"])
-    };
-    let record = Stream {
-        description: Some("what happened, for ever".to_owned()),
-        allow_atomic_publish: true,
-        ..never_shrinks(
-            subject::RECORD,
-            &[
-                "pay.>",
-                "nonce.>",
-                "contact.>",
-                "incident.>",
-                "canary.>",
-                "budget.>",
-                "act.>",
-                "config.>",
-                "cred.>",
-            ],
-        )
-    };
-    let events = Stream {
-        description: Some("what is told, for 30 days".to_owned()),
-        max_age: 30 * DAY,
-        duplicate_window: TOLD_TWICE_WITHIN,
-        deny_delete: false,
-        deny_purge: false,
-        ..never_shrinks(subject::EVENTS, &["event.>"])
-    };
-    vec![work, state, record, events]
+        ..never_shrinks(subject::WORK, &["task.>", "gate.>"], replicas)
+    }
+}
+
+fn never_shrinks(name: &str, subjects: &[&str], replicas: usize) -> Stream {
+    Stream {
+        name: name.to_owned(),
+        subjects: subjects.iter().map(ToString::to_string).collect(),
+        num_replicas: replicas,
+        max_messages_per_subject: -1,
+        duplicate_window: DUPLICATE_WINDOW,
+        deny_delete: true,
+        deny_purge: true,
+        ..Stream::default()
+    }
 }
 
 /// Every consumer, with the name of its stream.

@@ -34,9 +34,13 @@ struct Said {
     /// Since when nothing could move, if so.
     idle_since: Option<Instant>,
     dispatchers_asked: bool,
+    /// When the progress was last told in lines, where it cannot be drawn.
+    told_at: Instant,
 }
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Where the bar cannot be drawn over itself.
+const TELL_EVERY: Duration = Duration::from_secs(2);
 /// An empty queue may only mean that the canary has just completed.
 const IDLE_FOR: Duration = Duration::from_secs(3);
 
@@ -51,18 +55,19 @@ impl Drain<'_> {
     ) -> anyhow::Result<()> {
         let begun = Clock.instant();
         let gate = self.opened.clone();
-        let mut said = Said { gate, canary: None, idle_since: None, dispatchers_asked: false };
+        let mut said =
+            Said { gate, canary: None, idle_since: None, dispatchers_asked: false, told_at: begun };
         loop {
             let seen = Seen::read(bus, &self.opened.name).await?;
             let queues = Queues::read(bus, &self.config.needing(&self.opened.name)).await?;
             if let Some(gate) = seen.gate() {
                 self.tell(bus, gate, &mut said, out).await?;
-                self.draw(gate, &queues, out);
+                self.draw(gate, &queues, &mut said, out);
                 if self.ended(gate, begun, out)? {
                     return Ok(());
                 }
                 if let Some(why) = self.stuck(bus, gate, &queues, &mut said).await? {
-                    out.drawn();
+                    out.clear();
                     out.talk(&why);
                     return Ok(());
                 }
@@ -70,14 +75,14 @@ impl Drain<'_> {
             if !said.dispatchers_asked && IDLE_FOR < begun.elapsed() {
                 said.dispatchers_asked = true;
                 if Pulse::listen(bus).await?.alive("dispatcher") == 0 {
-                    out.drawn();
+                    out.clear();
                     out.talk("no dispatcher is alive: nothing runs until one starts");
                 }
             }
             tokio::select! {
                 () = Clock.sleep(LOOK_EVERY) => (),
                 () = shutdown.cancelled() => {
-                    out.drawn();
+                    out.clear();
                     out.talk("not watching any more; the opening goes on without this program");
                     return Ok(());
                 }
@@ -88,7 +93,7 @@ impl Drain<'_> {
     /// Says what has happened since the last look.
     async fn tell(&self, bus: &Bus, gate: &Gate, said: &mut Said, out: &Out) -> anyhow::Result<()> {
         if said.gate.epoch < gate.epoch {
-            out.drawn();
+            out.clear();
             if gate.state == GateState::Probing {
                 out.talk(&format!("the canary proved nothing, the next one tries: {}", gate.note));
             } else if gate.state == GateState::Draining {
@@ -104,17 +109,24 @@ impl Drain<'_> {
         let canary = found.context("read the canary")?.map(|found| found.value);
         let canary = canary.filter(|canary| !canary.released);
         if let Some(canary) = canary.filter(|it| said.canary.as_ref() != Some(it)) {
-            out.drawn();
+            out.clear();
             out.talk(&format!("the canary is {}, attempt {}", canary.source_key, canary.attempt));
             said.canary = Some(canary);
         }
         Ok(())
     }
 
-    fn draw(&self, gate: &Gate, queues: &Queues, out: &Out) {
+    fn draw(&self, gate: &Gate, queues: &Queues, said: &mut Said, out: &Out) {
+        if self.waiting == 0 {
+            return;
+        }
         let left = queues.total().min(self.waiting);
         let bar = bar(self.waiting - left, self.waiting);
-        out.draw(&format!("{} {bar}  {} under way", gate.state.told(), queues.in_flight()));
+        let text = format!("{} {bar}  {} under way", gate.state.told(), queues.in_flight());
+        if !out.draw(&text) && TELL_EVERY < said.told_at.elapsed() {
+            said.told_at = Clock.instant();
+            out.talk(&text);
+        }
     }
 
     fn ended(&self, gate: &Gate, begun: Instant, out: &Out) -> anyhow::Result<bool> {
@@ -122,7 +134,7 @@ impl Drain<'_> {
         match gate.state {
             GateState::Probing | GateState::Draining => Ok(false),
             GateState::Open => {
-                out.drawn();
+                out.clear();
                 out.data(&format!(
                     "gate {} is {}; incident {} is over, {after} after the opening",
                     gate.name,
@@ -132,7 +144,7 @@ impl Drain<'_> {
                 Ok(true)
             }
             GateState::Closed => {
-                out.drawn();
+                out.clear();
                 let causes: Vec<&str> = gate.causes.iter().map(|cause| cause.as_str()).collect();
                 let evidence = gate.trigger.as_ref().map(|it| it.evidence.as_str());
                 let text = format!(

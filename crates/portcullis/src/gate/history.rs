@@ -4,7 +4,7 @@ use domain::{Actor, Gate, GateName, GateState};
 use fleet::gate_log;
 use kit::Clock;
 use serde_json::{Value, json};
-use wire::event::gate_json;
+use wire::{event::gate_json, subject};
 
 use crate::{
     exit::Ended,
@@ -13,9 +13,14 @@ use crate::{
     show::{Cell, Table, ago},
 };
 
+/// A log longer than this is cut off.
+const LOG_MAX: usize = 10_000;
+
 pub(super) async fn run(bus: &Bus, name: &GateName, out: &Out) -> anyhow::Result<()> {
     let log = gate_log::history(bus, name).await.context("read the gate's log")?;
-    if log.is_empty() {
+    let all = bus.all(subject::WORK, &subject::gate_log(name), LOG_MAX).await?.len();
+    let garbled = all.saturating_sub(log.len());
+    if all == 0 {
         // A gate that was dropped from the configuration keeps its log.
         look::known_gate(&look::config(bus).await?, name)?;
         return Err(Ended::not_found(format!("gate `{name}` has no message yet")).into());
@@ -31,7 +36,8 @@ pub(super) async fn run(bus: &Bus, name: &GateName, out: &Out) -> anyhow::Result
             object
         };
         let log: Vec<Value> = log.iter().map(|found| object(&found.value, found.seq)).collect();
-        out.object(&json!({ "gate": name.to_string(), "history": log }))?;
+        let name = name.to_string();
+        out.object(&json!({ "gate": name, "history": log, "not_readable": garbled }))?;
         return Ok(());
     }
     let now = Clock.now();
@@ -46,6 +52,9 @@ pub(super) async fn run(bus: &Bus, name: &GateName, out: &Out) -> anyhow::Result
         ]);
     }
     out.data(&table.render(out))?;
+    if 0 < garbled {
+        out.talk(&format!("{garbled} more could not be read; such a message counts as CLOSED"));
+    }
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use wire::event::gate_json;
 
 use crate::{
-    look::{self, Pulse, Queues, Seen},
+    look::{self, NOTHING, Pulse, Queues, Seen},
     out::Out,
     show::{Cell, Table, ago, lasts},
 };
@@ -52,21 +52,37 @@ impl Listing {
                 seen.gate().map_or_else(|| "?".to_owned(), |gate| ago(gate.since, self.now));
             let state = Cell::of(seen.state());
             let waits = self.queues.told(&self.config.needing(name));
+            let waits = if waits == NOTHING { "-".to_owned() } else { waits };
             let why = self.why(name, seen);
             table.row(vec![name.as_str().into(), state, since.into(), waits.into(), why.into()]);
             if let Some(gate) = seen.gate().filter(|gate| gate.state != GateState::Open) {
                 table.remark(format!("by {}: {}", gate.by, gate.note));
             }
-            for (beat, latch) in self.pulse.latched(name) {
+            for (who, since, count) in self.latched(name) {
+                let attempts = if count == 1 { "attempt" } else { "attempts" };
+                let since = ago(since, self.now);
                 table.remark(format!(
-                    "{} {} holds itself back here since {}, until a gatekeeper answers",
-                    beat.service,
-                    beat.id,
-                    ago(latch.since, self.now)
+                    "{who} holds itself back here since {since} after {count} failed {attempts}, \
+                     until a gatekeeper answers"
                 ));
             }
         }
         table
+    }
+
+    /// Who holds itself back at a gate, since when, and after how many failures.
+    fn latched(&self, name: &GateName) -> Vec<(String, Timestamp, usize)> {
+        let mut latched: Vec<(String, Timestamp, usize)> = Vec::new();
+        for (beat, latch) in self.pulse.latched(name) {
+            let who = format!("{} {}", beat.service, beat.id);
+            match latched.iter_mut().find(|(other, ..)| *other == who) {
+                Some((_, since, count)) => {
+                    (*since, *count) = ((*since).min(latch.since), *count + 1);
+                }
+                None => latched.push((who, latch.since, 1)),
+            }
+        }
+        latched
     }
 
     fn why(&self, name: &GateName, seen: &Seen) -> String {

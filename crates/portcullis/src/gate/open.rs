@@ -31,18 +31,21 @@ pub(super) async fn run(
     let gates = Seen::all(bus, &config).await?;
     let queues = Queues::read(bus, &config.needing(&args.gate)).await?;
     let seen = gates.get(&args.gate).unwrap_or(&Seen::Absent);
-    let Some(gate) = seen.gate() else {
+    if let Seen::Absent = seen {
         let why = seen.doubt().unwrap_or_default();
         return Err(Ended::refused(format!("gate `{}` cannot be opened: {why}", args.gate)).into());
-    };
-    for line in foretold(&config, &gates, gate, &queues, args) {
-        out.talk(&line);
+    }
+    if seen.state() == GateState::Closed || args.without_canary {
+        for line in foretold(&config, &gates, seen, &queues, args) {
+            out.talk(&line);
+        }
     }
     let command = GateCommand {
         gate: args.gate.clone(),
         person,
         note: args.note.trim().to_owned(),
-        expected_epoch: Some(gate.epoch),
+        // A message that cannot be read has no epoch to hold a gatekeeper to.
+        expected_epoch: seen.gate().map(|gate| gate.epoch),
         verb: GateVerb::Open { without_canary: args.without_canary, accept: args.accept.clone() },
     };
     let opened = command_gate(bus, &command).await?;
@@ -63,24 +66,28 @@ pub(super) async fn run(
 fn foretold(
     config: &Config,
     gates: &BTreeMap<GateName, Seen>,
-    gate: &Gate,
+    seen: &Seen,
     queues: &Queues,
     args: &OpenArgs,
 ) -> Vec<String> {
-    let causes: Vec<&str> = gate.causes.iter().map(|cause| cause.as_str()).collect();
-    let causes = if causes.is_empty() { String::new() } else { format!(": {}", causes.join(", ")) };
-    let since = ago(gate.since, Clock.now());
-    let mut lines =
-        vec![format!("gate {} is {} since {since}{causes}", gate.name, gate.state.told())];
-    let max = config.gates.get(&gate.name).and_then(|gate| gate.drain_max);
+    let name = &args.gate;
+    let mut lines = vec![match seen.gate() {
+        Some(gate) => {
+            let causes: Vec<&str> = gate.causes.iter().map(|cause| cause.as_str()).collect();
+            let (told, since) = (gate.state.told(), ago(gate.since, Clock.now()));
+            format!("gate {name} is {told} since {since}: {}", causes.join(", "))
+        }
+        None => format!("gate {name}: {}", seen.doubt().unwrap_or_default()),
+    }];
+    let max = config.gates.get(name).and_then(|gate| gate.drain_max);
     let max = max.map(|max| format!(", at most {max}")).unwrap_or_default();
     lines.push(if args.without_canary {
         "opening it WITHOUT a canary: everything that waits goes at once".to_owned()
     } else {
         format!("opening it lets one canary through; if that completes, what waits follows, 1, 2, 4 … at a time{max}")
     });
-    lines.push(format!("in the queue: {}", queues.told(&config.needing(&gate.name))));
-    lines.extend(held(config, gates, &gate.name));
+    lines.push(format!("in the queue: {}", queues.told(&config.needing(name))));
+    lines.extend(held(config, gates, name));
     lines
 }
 

@@ -114,13 +114,13 @@ fn failures(text: &mut String, gate: &Gate, incident: Option<&Incident>, now: Ti
     for failure in incident.failures.iter().take(FAILURES_SHOWN) {
         let straggler = if failure.straggler { ", admitted before the opening" } else { "" };
         let what = format!(
-            "{}  {} of {}, attempt {}{straggler}",
+            "{}  {} #{}  {}{straggler}",
             ago(failure.at, now),
-            failure.cause,
             failure.source_key,
-            failure.attempt
+            failure.attempt,
+            failure.cause
         );
-        field(text, "", &line(&what, 86));
+        field(text, "", &line(&what, 110));
     }
     let shown = u64::try_from(FAILURES_SHOWN.min(incident.failures.len())).unwrap_or(u64::MAX);
     if shown < count {

@@ -10,7 +10,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::up::settings::Settings;
+use crate::{out::Out, up::settings::Settings};
 
 pub use figures::{Comparison, Figures};
 
@@ -49,6 +49,10 @@ pub struct NonceConflict {
     /// Keep data and logs in this folder
     #[arg(long)]
     pub keep: Option<PathBuf>,
+
+    /// Write JSON to stdout, for programs
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The sensor's cycle. Half an hour then; a second here.
@@ -71,13 +75,28 @@ impl NonceConflict {
     }
 }
 
-/// Runs both columns and returns them.
+/// Runs both columns and prints them.
 ///
 /// # Errors
 ///
 /// When a program is missing, or something that must happen does not within minutes.
-pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<Comparison> {
-    let Incident::NonceConflict(incident) = args.incident;
+pub async fn run(args: &Args, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let Incident::NonceConflict(incident) = &args.incident;
+    let comparison = compare(incident, shutdown).await?;
+    let out = Out::new(incident.json);
+    if incident.json {
+        out.data(&serde_json::to_string(&comparison).context("write JSON")?)?;
+    } else {
+        out.data(&comparison.to_string())?;
+    }
+    Ok(())
+}
+
+/// Runs both columns.
+async fn compare(
+    incident: &NonceConflict,
+    shutdown: CancellationToken,
+) -> anyhow::Result<Comparison> {
     let kept = incident.keep.clone();
     let number = kit::fresh_number();
     let dir =
@@ -85,9 +104,9 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<Comp
     std::fs::create_dir_all(&dir).context("make the folder of this replay")?;
     let dir = dir.canonicalize().context("find the folder of this replay")?;
     let both = async {
-        let portcullis = ours::run(&incident, &dir.join("portcullis")).await;
+        let portcullis = ours::run(incident, &dir.join("portcullis")).await;
         let portcullis = portcullis.context("run the incident through Portcullis")?;
-        let naive = naive::run(&incident, &dir.join("naive")).await;
+        let naive = naive::run(incident, &dir.join("naive")).await;
         let naive = naive.context("run the incident through the naive loop")?;
         Ok(Comparison { portcullis, naive })
     };

@@ -11,12 +11,15 @@ use stacks::{Address, Network, PrivateKey, Transfer, sbtc_asset, sign_transfer};
 use x402::{PaymentRequired, Terms, header, select};
 
 use super::{CYCLE, Figures, NonceConflict, say};
-use crate::up::{stage::PLAY_KEY, world::World};
+use crate::up::{
+    stage::{PLAY_KEY, sibling},
+    world::World,
+};
 
 /// Runs the incident through the loop of March 2026, against a world of its own that is built
 /// like the other.
 pub(super) async fn run(incident: &NonceConflict, dir: &Path) -> anyhow::Result<Figures> {
-    let mut world = World::start(dir, None, &incident.settings()).await?;
+    let mut world = World::start(&sibling("sandbox")?, dir, None, &incident.settings()).await?;
     world.plant_stuck_nonce().await?;
     say("naive: the relay is stuck, the loop runs");
     let measured = async {
@@ -59,6 +62,9 @@ struct Job {
 
 /// Attempts of one task, as that agent's queue had it.
 const TRIES: u32 = 3;
+/// So long it is watched after the relay was cleared: some loops never end.
+const WATCHED: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(3_600);
 /// It worked one task at a time and made 230 attempts in the two hours of four cycles.
 const ATTEMPTS_A_CYCLE: u32 = 230 / 4;
 
@@ -78,25 +84,26 @@ impl Naive {
         })
     }
 
-    /// Works until the relay was cleared and the queue is empty.
+    /// Works until the relay was cleared and the queue is empty, or long enough after that.
     async fn run(&mut self, incident: &NonceConflict, world: &World) -> anyhow::Result<()> {
         let begun = Clock.instant();
         let mut next_cycle = Duration::ZERO;
-        let mut healed = false;
-        let limit = Duration::from_secs(300);
-        while !(healed && self.queue.is_empty()) {
-            ensure!(begun.elapsed() < limit, "the naive loop has not ended after {limit:?}");
+        let mut healed: Option<Instant> = None;
+        let over = |healed: Option<Instant>| healed.is_some_and(|at| WATCHED <= at.elapsed());
+        while !(over(healed) || healed.is_some() && self.queue.is_empty()) {
+            ensure!(begun.elapsed() < PATIENCE, "the naive loop never met the stuck relay");
+            let stuck = healed.is_none();
             if next_cycle <= begun.elapsed() {
                 next_cycle += CYCLE;
-                self.sense(!healed).await?;
+                self.sense(stuck).await?;
             }
-            if !healed && self.failed_at.is_some_and(|at| incident.stuck_for() <= at.elapsed()) {
+            if stuck && self.failed_at.is_some_and(|at| incident.stuck_for() <= at.elapsed()) {
                 world.heal().await?;
-                healed = true;
+                healed = Some(Clock.instant());
                 say("naive: the relay is cleared");
             }
             match self.queue.pop_front() {
-                Some(job) => self.dispatch(job, !healed).await?,
+                Some(job) => self.dispatch(job, healed.is_none()).await?,
                 None => Clock.sleep(CYCLE / ATTEMPTS_A_CYCLE).await,
             }
         }

@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use bus::{Bus, Inbox, Options};
 use domain::{Gate, GateName, GateState, Task, Timestamp};
 use fleet::store::Versioned;
@@ -196,9 +196,8 @@ async fn all_welcomed(stage: &mut Stage, agents: u64) -> anyhow::Result<()> {
             last = (ledger.welcomed, Clock.instant());
         }
         ensure!(last.1.elapsed() < PATIENCE, "{} of {agents} welcomed, then no more", last.0);
-        for name in stage.revive()? {
-            bail!("{name} ended by itself, see {}", stage.log_dir().display());
-        }
+        let ended = stage.revive()?;
+        ensure!(ended.is_empty(), "{ended:?} ended, see {}", stage.log_dir().display());
         Clock.sleep(Duration::from_millis(100)).await;
     }
 }

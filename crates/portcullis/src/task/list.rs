@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use bus::Bus;
-use domain::{Kind, TaskState};
+use domain::{Kind, TaskState, Timestamp};
 use kit::Clock;
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     look::{self, Seen},
     out::Out,
-    show::{Table, ago},
+    show::{Table, lasts},
 };
 
 pub(super) async fn run(bus: &Bus, args: &ListArgs, out: &Out) -> anyhow::Result<()> {
@@ -40,7 +40,22 @@ pub(super) async fn run(bus: &Bus, args: &ListArgs, out: &Out) -> anyhow::Result
         out.object(&json!({ "tasks": tasks, "by_phase": counts(&found), "cut_off": cut }))?;
         return Ok(());
     }
-    let mut table = Table::new(&["TASK", "STANDS", "TRIED", "SINCE", "WHY"]);
+    if found.is_empty() {
+        out.talk("nothing waits");
+        return Ok(());
+    }
+    out.data(&table(&told, now).render(out))?;
+    let counts: Vec<String> =
+        counts(&found).iter().map(|(phase, count)| format!("{count} {phase}")).collect();
+    out.talk(&format!("\n{} = {}", found.len(), counts.join(" + ")));
+    if cut {
+        out.talk(&format!("there are more than {}; see them with --limit", args.limit));
+    }
+    Ok(())
+}
+
+fn table(told: &[(&Found, String)], now: Timestamp) -> Table {
+    let mut table = Table::new(&["TASK", "STANDS", "TRIED", "FOR", "WHY"]);
     for (found, why) in told {
         let name = if found.source_key.starts_with(&format!("{}/", found.kind)) {
             found.source_key.clone()
@@ -53,22 +68,11 @@ pub(super) async fn run(bus: &Bus, args: &ListArgs, out: &Out) -> anyhow::Result
             name.into(),
             PhaseName::of(found.state.as_ref()).word().into(),
             tried(found.state.as_ref()).into(),
-            since.map_or_else(String::new, |since| ago(since, now)).into(),
-            why.into(),
+            since.map_or_else(String::new, |since| lasts(now.since(since))).into(),
+            why.as_str().into(),
         ]);
     }
-    if found.is_empty() {
-        out.talk("nothing waits");
-        return Ok(());
-    }
-    out.data(&table.render(out))?;
-    let counts: Vec<String> =
-        counts(&found).iter().map(|(phase, count)| format!("{count} {phase}")).collect();
-    out.talk(&format!("\n{} = {}", found.len(), counts.join(" + ")));
-    if cut {
-        out.talk(&format!("there are more than {}; see them with --limit", args.limit));
-    }
-    Ok(())
+    table
 }
 
 /// One more than the limit, so that it shows when something is cut off.

@@ -83,17 +83,16 @@ pub(super) fn why(
             } else {
                 format!(", the canary of {}", canary.join(", "))
             };
-            return format!("run by {} since {}{canary}", claim.holder, ago(claim.begun, now));
+            let holder: String = claim.holder.as_str().chars().take(8).collect();
+            return format!("run by {holder} since {}{canary}", ago(claim.begun, now));
         }
         Phase::Resting { due, cause, charged } => {
             let charged = if *charged { "" } else { ", not charged" };
             format!("{cause}{charged}; again {}", until(*due, now))
         }
         Phase::Returned { gate, cause } => {
-            let cause = cause.as_ref().map(ToString::to_string);
-            let gate = gate.as_ref().map(|gate| format!("for gate {gate}"));
-            let words: Vec<String> = cause.into_iter().chain(gate).collect();
-            words.join(", ")
+            let gate = gate.as_ref().map(|gate| format!("put back for {gate}"));
+            cause.as_ref().map(ToString::to_string).or(gate).unwrap_or_default()
         }
         Phase::Completed { effect } => return effect.clone(),
         Phase::Dead { cause } => return cause.to_string(),
@@ -102,7 +101,8 @@ pub(super) fn why(
         Phase::Parked { cause, evidence } => return format!("{cause}: {evidence}"),
     };
     let held = held(found, config, gates);
-    [more, held].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+    // What keeps it now comes first; why it was put back then is the older story.
+    [held, more].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 /// Which gates keep it, if any.
@@ -117,7 +117,7 @@ fn held(found: &Found, config: &Config, gates: &BTreeMap<GateName, Seen>) -> Str
     }
     let paced = config.needs(&found.kind).into_iter().find_map(|need| {
         let state = gates.get(&need).map(Seen::state)?;
-        (state != GateState::Open).then(|| format!("{need} is {}", state.told()))
+        (state != GateState::Open).then(|| format!("{need} is {}", state.word().to_uppercase()))
     });
     paced.unwrap_or_else(|| match &found.state {
         None => "waits for a dispatcher".to_owned(),

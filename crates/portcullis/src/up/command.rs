@@ -57,7 +57,7 @@ pub struct Args {
 /// # Errors
 ///
 /// When something does not start.
-pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(args: &Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     if args.dir.exists() {
         std::fs::remove_dir_all(&args.dir).context("empty the folder of the last run")?;
     }
@@ -77,7 +77,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
     if !args.calm {
         stage.world.plant_stuck_nonce().await?;
     }
-    let ran = tell_and_wait(&args, &mut stage, &shutdown).await;
+    let ran = tell_and_wait(args, &mut stage, &shutdown).await;
     say("stopping everything this started");
     stage.strike().await;
     ran

@@ -51,7 +51,7 @@ impl Stage {
     ) -> anyhow::Result<Stage> {
         let nats = Nats::start(&nats_server(), &dir.join("nats"), nats_port).await?;
         let log_dir = dir.join("log");
-        let world = World::start(&log_dir, world_port, settings).await?;
+        let world = World::start(&sibling("sandbox")?, &log_dir, world_port, settings).await?;
         let stage = Stage { nats, world, services: Vec::new(), dir: dir.to_owned() };
         stage.apply(&settings.to_toml(stage.world.url())).await?;
         Ok(stage)

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use super::{
     process::{Launch, Process},
     settings::Settings,
-    stage::sibling,
 };
 
 /// The stand-in world as a child process, and its controls.
@@ -39,12 +38,13 @@ pub struct Stats {
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 impl World {
-    /// Starts a world on a free port or on `port`.
+    /// Starts the world that `program` is, on a free port or on `port`.
     ///
     /// # Errors
     ///
     /// When it does not start.
     pub async fn start(
+        program: &Path,
         log_dir: &Path,
         port: Option<u16>,
         settings: &Settings,
@@ -52,7 +52,7 @@ impl World {
         let listen = format!("127.0.0.1:{}", port.unwrap_or(0));
         let mut process = Process::start(Launch {
             name: "sandbox",
-            program: &sibling("sandbox")?,
+            program,
             args: [
                 ("--listen", listen),
                 ("--agents", settings.agents.to_string()),

@@ -15,7 +15,7 @@ use messages::{
 
 /// Why bytes of the record mean nothing to us.
 #[derive(Debug, thiserror::Error)]
-pub enum StoredError {
+pub(crate) enum StoredError {
     #[error("record is not readable as protobuf")]
     Bytes(#[source] prost::DecodeError),
     #[error("field `{field}` of a record makes no sense")]
@@ -150,13 +150,7 @@ fn take_stage(message: &mut PaymentMessage) -> Result<PaymentStage, StoredError>
         }
         "unknown" => {
             let doubt = message.doubt.take().ok_or(missing("doubt"))?;
-            let doubt = Doubt {
-                since: at(doubt.since_ms),
-                cause: doubt.cause.parse().map_err(|_| missing("doubt.cause"))?,
-                evidence: doubt.evidence,
-                untold_since: doubt.untold_since_ms.map(at),
-            };
-            PaymentStage::Unknown(bytes()?, posts()?, doubt)
+            PaymentStage::Unknown(bytes()?, posts()?, take_doubt(doubt)?)
         }
         "settled" => {
             let settlement = message.settlement.take().ok_or(missing("settlement"))?;
@@ -174,6 +168,16 @@ fn take_stage(message: &mut PaymentMessage) -> Result<PaymentStage, StoredError>
             PaymentStage::Rejected(signed, rejection)
         }
         _ => return Err(missing("stage")),
+    })
+}
+
+fn take_doubt(doubt: DoubtMessage) -> Result<Doubt, StoredError> {
+    let wrong = |_| StoredError::Field { field: "doubt.cause" };
+    Ok(Doubt {
+        since: at(doubt.since_ms),
+        cause: doubt.cause.parse().map_err(wrong)?,
+        evidence: doubt.evidence,
+        untold_since: doubt.untold_since_ms.map(at),
     })
 }
 
@@ -215,9 +219,7 @@ fn sent(sent: &Sent) -> SentMessage {
 fn rejected(rejection: &Rejection) -> RejectionMessage {
     match rejection.clone() {
         Rejection::Unsent { why } => RejectionMessage { txid: String::new(), aborted: false, why },
-        Rejection::SpentElsewhere { txid, aborted, why } => {
-            RejectionMessage { txid, aborted, why }
-        }
+        Rejection::SpentElsewhere { txid, aborted, why } => RejectionMessage { txid, aborted, why },
     }
 }
 
@@ -287,15 +289,19 @@ mod tests {
             header: "h".to_owned(),
         };
         let sent = Sent { first: at(1), last: at(2), posts: 3, by: "me".to_owned() };
-        let staged =
-            Staged { payment_id: "pay_2".to_owned(), check_url: Some("u".to_owned()), since: at(3) };
+        let staged = Staged {
+            payment_id: "pay_2".to_owned(),
+            check_url: Some("u".to_owned()),
+            since: at(3),
+        };
         let doubt = Doubt {
             since: at(3),
             cause: "relay.nonce-conflict".parse().unwrap(),
             evidence: "409".to_owned(),
             untold_since: Some(at(4)),
         };
-        let settlement = Settlement { txid: None, message: Some("m".to_owned()), proof: Proof::Chain };
+        let settlement =
+            Settlement { txid: None, message: Some("m".to_owned()), proof: Proof::Chain };
         let unsent = Rejection::Unsent { why: "withdrawn".to_owned() };
         let (txid, why) = ("cd".to_owned(), "other".to_owned());
         let spent = Rejection::SpentElsewhere { txid, aborted: true, why };

@@ -1,0 +1,167 @@
+//! Requests from the dispatchers: one question, one outcome.
+
+use domain::{Blame, Cause, Cost, Key, Outcome};
+use kit::Clock;
+use logic::payment::{Mode, Order, Session, carry_on, plan};
+use wire::{
+    message::{Latch, RunRequest},
+    subject,
+};
+
+use crate::{
+    desk::Desk,
+    ledger::{Kept, LedgerError},
+    order::order,
+    tools::Tools,
+    work::{Job, Later, Worked},
+};
+
+/// How often a request begins again because records moved under it.
+const ROUNDS: u32 = 12;
+
+/// Answers one request. What comes beside the outcome is to be written after it was sent.
+pub(crate) async fn run(desk: &Desk, request: &RunRequest) -> (Outcome, Vec<Later>) {
+    let mut later = Vec::new();
+    let outcome = match answer(desk, request, &mut later).await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            let evidence = format!("{:#}", anyhow::Error::new(error));
+            tracing::error!(task = %request.task.source_key, evidence, "the record is not at hand");
+            unknown(evidence)
+        }
+    };
+    latch(desk, request, &outcome);
+    tracing::info!(task = %request.task.source_key, attempt = request.attempt, ?outcome, "answered");
+    (outcome, later)
+}
+
+async fn answer(
+    desk: &Desk,
+    request: &RunRequest,
+    later: &mut Vec<Later>,
+) -> Result<Outcome, LedgerError> {
+    let tools = match desk.tools() {
+        Ok(tools) => tools,
+        Err(error) => {
+            let why = format!("{error:#}");
+            tracing::error!(why, "cannot pay");
+            return Ok(Outcome::Held { gate: None, why });
+        }
+    };
+    let order = match order(&request.task, tools.network, &tools.wallet) {
+        Ok(order) => order,
+        Err(error) => {
+            let (cause, evidence) =
+                (Cause::known("task.invalid"), format!("{:#}", anyhow::Error::new(error)));
+            return Ok(Outcome::Failed { cause, evidence, retry_after: None, cost: Cost::ZERO });
+        }
+    };
+    // Payments are worked one after the other as far as the configuration says.
+    let Ok(_permit) = tools.permits.acquire().await else {
+        return Ok(Outcome::Held { gate: None, why: "the payer stops".to_owned() });
+    };
+    for _ in 0..ROUNDS {
+        if let Some(outcome) = round(desk, &tools, request, &order, later).await? {
+            return Ok(outcome);
+        }
+        Clock.sleep(bus::Bus::jitter() * 10).await;
+    }
+    Ok(Outcome::Held { gate: None, why: "other payments move under it all the time".to_owned() })
+}
+
+/// `None`: records moved; begin again.
+async fn round(
+    desk: &Desk,
+    tools: &Tools,
+    request: &RunRequest,
+    order: &Order,
+    later: &mut Vec<Later>,
+) -> Result<Option<Outcome>, LedgerError> {
+    let own = order.payee.key(&order.purpose);
+    let settled = desk.ledger.payment(own).await?.is_some_and(|kept| kept.value.settled());
+    let wallet = match desk.standing.wallet(desk, tools).await? {
+        Ok(wallet) => wallet,
+        Err(outcome) if !settled => return Ok(Some(outcome)),
+        Err(_) => Kept { value: nothing(tools), seq: 0 },
+    };
+    let order_of_work = if settled { vec![own] } else { plan(&wallet.value, own) };
+    for key in order_of_work {
+        let hold = match key == own {
+            true => Some(desk.hold(key).await),
+            false => desk.try_hold(key),
+        };
+        // Another request of this process is at it: that is as good.
+        let Some(_hold) = hold else { continue };
+        let mode = if key == own { Mode::Pay(Box::new(order.clone())) } else { Mode::Finish };
+        let Some(job) = job(desk, tools, Some(request), mode, key).await? else { continue };
+        let (outcome, payment) = match job.work().await? {
+            Worked::Moved => return Ok(None),
+            Worked::Ended { outcome, payment, later: written } => {
+                later.extend(written.map(|written| *written));
+                (outcome, payment)
+            }
+        };
+        if key == own {
+            return Ok(Some(outcome));
+        }
+        if let Some(Err(instead)) = payment.map(|payment| carry_on(&payment, &outcome)) {
+            return Ok(Some(instead));
+        }
+    }
+    Ok(None)
+}
+
+/// Takes up a payment. `None`: there is nothing to take up.
+pub(crate) async fn job<'a>(
+    desk: &'a Desk,
+    tools: &'a Tools,
+    request: Option<&'a RunRequest>,
+    mode: Mode,
+    key: Key,
+) -> Result<Option<Job<'a>>, LedgerError> {
+    // The wallet first: then it is no newer than the payment, and its write is refused if it is.
+    let wallet = desk.ledger.wallet(&tools.wallet.to_string()).await?;
+    let wallet = wallet.unwrap_or_else(|| Kept { value: nothing(tools), seq: 0 });
+    let payment = desk.ledger.payment(key).await?;
+    let letter = match (&payment, &mode) {
+        (Some(kept), _) if kept.value.signed().is_some() => kept.value.letter.clone(),
+        (_, Mode::Pay(order)) => order.letter.clone(),
+        (Some(kept), _) => kept.value.letter.clone(),
+        (None, _) => return Ok(None),
+    };
+    let session = Session::new(mode, desk.fleet.clock.now());
+    let chosen = None;
+    Ok(Some(Job { desk, tools, request, session, payment, wallet, letter, chosen }))
+}
+
+fn nothing(tools: &Tools) -> domain::Wallet {
+    domain::Wallet { address: tools.wallet.to_string(), next: 0, unfinished: Vec::new() }
+}
+
+/// Holds this payer back from the gate that a shared failure will close, until it is answered.
+fn latch(desk: &Desk, request: &RunRequest, outcome: &Outcome) {
+    let (Outcome::Failed { cause, .. } | Outcome::Unknown { cause, .. }) = outcome else { return };
+    let Blame::Shared { gate, tasks, .. } = desk.fleet.config().blame(&request.task.kind, cause)
+    else {
+        return;
+    };
+    let admission = request.admitted.iter().find(|admission| admission.gate == gate);
+    if let Some(admission) = admission.filter(|_| 0 < tasks) {
+        desk.latches.latch(Latch {
+            gate: gate.clone(),
+            epoch: admission.epoch,
+            event: format!("{}/{}/failed", request.task.key(), request.attempt),
+            since: desk.fleet.clock.now(),
+        });
+    }
+}
+
+fn unknown(evidence: String) -> Outcome {
+    let cause = Cause::known("payment.unknown");
+    Outcome::Unknown { cause, evidence, retry_after: None, cost: Cost::ZERO }
+}
+
+/// Where the dispatchers ask.
+pub(crate) fn subject() -> Option<String> {
+    crate::SERVICE.parse().ok().map(|name| subject::service_run(&name))
+}

@@ -1,0 +1,114 @@
+//! Whether our record of the wallet may be trusted: compared with the world before anything
+//! is signed, and again until it agrees.
+
+use domain::{Cause, Cost, Outcome, SensorConfig, Wallet};
+use logic::payment::{Comparison, WalletFacts, compare};
+use tokio::sync::Mutex;
+
+use crate::{
+    desk::Desk,
+    ledger::{Kept, LedgerError},
+    tools::Tools,
+};
+
+/// Agreed, for the version of the configuration in which it was seen.
+#[derive(Debug, Default)]
+pub(crate) struct WalletStanding {
+    agreed: Mutex<Option<u64>>,
+}
+
+impl WalletStanding {
+    /// The wallet's record, once it agrees with the world; else what to answer a request.
+    pub(crate) async fn wallet(
+        &self,
+        desk: &Desk,
+        tools: &Tools,
+    ) -> Result<Result<Kept<Wallet>, Outcome>, LedgerError> {
+        let address = tools.wallet.to_string();
+        let mut agreed = self.agreed.lock().await;
+        if *agreed != Some(tools.version) {
+            if let Err(outcome) = compared(desk, tools, &address).await? {
+                return Ok(Err(outcome));
+            }
+            *agreed = Some(tools.version);
+        }
+        Ok(match desk.ledger.wallet(&address).await? {
+            Some(kept) => Ok(kept),
+            None => Err(failed("record.behind", format!("the record of {address} is gone"))),
+        })
+    }
+}
+
+async fn compared(
+    desk: &Desk,
+    tools: &Tools,
+    address: &str,
+) -> Result<Result<(), Outcome>, LedgerError> {
+    // The world first: what another payer signs meanwhile only puts the record ahead of it.
+    let mut facts = match tools.chain.wallet_facts().await {
+        Ok(facts) => facts,
+        Err(silent) => return Ok(Err(failed("chain.unavailable", silent.to_string()))),
+    };
+    let kept = desk.ledger.wallet(address).await?;
+    if kept.is_some() {
+        match unknown_messages(desk, tools).await? {
+            Ok(messages) => facts.unknown_messages = messages,
+            Err(outcome) => return Ok(Err(outcome)),
+        }
+    }
+    match compare(address, kept.as_ref().map(|kept| &kept.value), &facts) {
+        Comparison::Agrees => Ok(Ok(())),
+        Comparison::New(wallet) => {
+            tracing::info!(address, next = wallet.next, "a new wallet: its record begins here");
+            let begun = desk.ledger.begin_wallet(&wallet).await?;
+            tracing::debug!(begun, "wallet record");
+            Ok(Ok(()))
+        }
+        Comparison::Gap { evidence } => {
+            tracing::warn!(address, evidence, "what is signed next may wait behind this");
+            Ok(Ok(()))
+        }
+        Comparison::Behind { evidence } => {
+            let WalletFacts { chain_next, .. } = facts;
+            tracing::error!(address, evidence, chain_next, "the record is older than the world");
+            Ok(Err(failed("record.behind", evidence)))
+        }
+    }
+}
+
+/// Messages that we have sent to payees of whom the record knows neither payment nor contact.
+async fn unknown_messages(
+    desk: &Desk,
+    tools: &Tools,
+) -> Result<Result<Vec<String>, Outcome>, LedgerError> {
+    let sent = match tools.inbox.sent().await {
+        Ok(sent) => sent,
+        Err(complaint) => return Ok(Err(failed("inbox.unavailable", complaint))),
+    };
+    let config = desk.fleet.config();
+    let purposes: Vec<&str> = config
+        .sensors
+        .values()
+        .map(|SensorConfig::Directory(directory)| directory.purpose.as_str())
+        .collect();
+    let mut unknown = Vec::new();
+    for (address, message) in sent {
+        let Ok(payee) = address.parse::<stacks::Address>() else { continue };
+        let network = tools.network.to_string();
+        let mut known = purposes.is_empty();
+        for purpose in &purposes {
+            let key = domain::Key::of_payee(&network, payee.version(), payee.hash160(), purpose);
+            known |= desk.ledger.contact(key).await?.is_some();
+            known = known || desk.ledger.payment(key).await?.is_some();
+        }
+        if !known {
+            unknown.push(format!("{message} to {address}"));
+        }
+    }
+    Ok(Ok(unknown))
+}
+
+fn failed(word: &'static str, evidence: String) -> Outcome {
+    let cause = Cause::known(word);
+    Outcome::Failed { cause, evidence, retry_after: None, cost: Cost::ZERO }
+}

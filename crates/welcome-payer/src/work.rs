@@ -1,0 +1,235 @@
+//! One session with one payment: does what [`Standing::next`] says, and reports back.
+//!
+//! Save, then send, then save what came back: the order is the machine's. A crash between any
+//! two steps leaves a record from which the next session goes on.
+
+use domain::{Outcome, Payment, Signed, Timestamp, Wallet};
+use logic::payment::{Leave, Save, Session, Standing, Step};
+use stacks::{Principal, Transfer, sign_transfer};
+use wire::message::RunRequest;
+use x402::{Chosen, PaymentId, header};
+
+use crate::{
+    desk::Desk,
+    leave::{Subject, leave},
+    ledger::{Kept, LedgerError, Saved},
+    told,
+    tools::Tools,
+};
+
+/// How a session ended.
+#[derive(Debug)]
+pub(crate) enum Worked {
+    Ended {
+        outcome: Outcome,
+        payment: Option<Box<Payment>>,
+        later: Option<Box<Later>>,
+    },
+    /// Somebody else wrote the payment meanwhile: read again and begin again.
+    Moved,
+}
+
+/// To be written once the answer has left: a crash in between tells it a second time, which
+/// counts once; the other way round it would never be told.
+#[derive(Debug)]
+pub(crate) struct Later {
+    save: Save,
+    payment_seq: u64,
+}
+
+impl Later {
+    pub(crate) async fn write(&self, desk: &Desk) {
+        let saved = desk.ledger.save(&self.save, self.payment_seq, 0).await;
+        tracing::debug!(?saved, payment = %self.save.payment.key(), "noted that it was told");
+    }
+}
+
+/// A payment in the hands of this process.
+pub(crate) struct Job<'a> {
+    pub(crate) desk: &'a Desk,
+    pub(crate) tools: &'a Tools,
+    /// On whose behalf anything may be sent; `None` only asks.
+    pub(crate) request: Option<&'a RunRequest>,
+    pub(crate) session: Session,
+    pub(crate) payment: Option<Kept<Payment>>,
+    pub(crate) wallet: Kept<Wallet>,
+    /// The payment's letter, also before there is a record.
+    pub(crate) letter: domain::Letter,
+    /// The terms of this session's probe.
+    pub(crate) chosen: Option<Chosen>,
+}
+
+impl Job<'_> {
+    /// Takes the payment as far as it goes now.
+    ///
+    /// # Errors
+    ///
+    /// When the record cannot be read or written.
+    pub(crate) async fn work(mut self) -> Result<Worked, LedgerError> {
+        loop {
+            let step = self.next();
+            tracing::debug!(payee = self.letter.to_stx, ?step, "next");
+            match step {
+                Step::Answer { outcome, then } => return Ok(self.ended(outcome, then)),
+                Step::Save(save) => {
+                    if !self.save(&save).await? {
+                        return Ok(Worked::Moved);
+                    }
+                }
+                step => self.perform(step).await,
+            }
+        }
+    }
+
+    fn ended(self, outcome: Outcome, then: Option<Box<Payment>>) -> Worked {
+        let payment_seq = self.payment.as_ref().map_or(0, |kept| kept.seq);
+        let later = then.map(|then| {
+            let save = Save { payment: *then, wallet: None, contact: false };
+            Box::new(Later { save, payment_seq })
+        });
+        let payment = self.payment.map(|kept| Box::new(kept.value));
+        Worked::Ended { outcome, payment, later }
+    }
+
+    fn next(&self) -> Step {
+        let (now, me) = (self.desk.fleet.clock.now(), self.desk.fleet.id.as_str());
+        let payment = self.payment.as_ref().map(|kept| &kept.value);
+        Standing {
+            payment,
+            wallet: &self.wallet.value,
+            session: &self.session,
+            limits: &self.tools.limits,
+            me,
+            posting: payment.is_some_and(|payment| self.posting(payment, me, now)),
+            now,
+        }
+        .next()
+    }
+
+    fn posting(&self, payment: &Payment, me: &str, now: Timestamp) -> bool {
+        match &payment.stage {
+            domain::PaymentStage::Sent(_, sent) => self.desk.peers.posting(sent, me, now),
+            _ => false,
+        }
+    }
+
+    /// `false`: the payment itself was written by somebody else.
+    async fn save(&mut self, save: &Save) -> Result<bool, LedgerError> {
+        let seq = self.payment.as_ref().map_or(0, |kept| kept.seq);
+        let saved = self.desk.ledger.save(save, seq, self.wallet.seq).await?;
+        let Saved::Stored { payment_seq, wallet_seq } = saved else {
+            return self.read_wallet_again(seq).await;
+        };
+        told::payment(&self.desk.fleet, &save.payment, payment_seq).await;
+        self.session.on_saved(save);
+        self.payment = Some(Kept { value: save.payment.clone(), seq: payment_seq });
+        self.wallet.seq = wallet_seq;
+        if let Some(wallet) = &save.wallet {
+            self.wallet.value = wallet.clone();
+        }
+        Ok(true)
+    }
+
+    /// Another payment may have moved the wallet; that alone does not end the session.
+    async fn read_wallet_again(&mut self, seq: u64) -> Result<bool, LedgerError> {
+        let address = &self.wallet.value.address;
+        let Some(wallet) = self.desk.ledger.wallet(address).await? else { return Ok(false) };
+        let key = match &self.payment {
+            Some(kept) => kept.value.key(),
+            None => return Ok(false),
+        };
+        self.wallet = wallet;
+        Ok(self.desk.ledger.payment(key).await?.map_or(0, |kept| kept.seq) == seq)
+    }
+
+    async fn perform(&mut self, step: Step) {
+        let inbox = &self.tools.inbox;
+        match step {
+            Step::Probe => {
+                let (answer, chosen) = inbox.probe(&self.letter).await;
+                let amount = chosen.as_ref().map(|chosen| domain::Sats::new(chosen.amount));
+                self.chosen = chosen;
+                self.session.on_probe(answer, amount);
+            }
+            Step::AskInbox => self.session.on_inbox(inbox.look(&self.letter).await),
+            Step::CheckLeave { sent } => {
+                let leave = self.leave(sent).await;
+                self.session.on_leave(leave);
+            }
+            Step::Sign { nonce, amount } => self.sign(nonce, amount.get()),
+            Step::Post => {
+                if let Some(signed) = self.signed() {
+                    tracing::info!(payee = self.letter.to_stx, nonce = signed.nonce, "posting");
+                    let answer = inbox.pay(&self.letter, signed).await;
+                    tracing::info!(payee = self.letter.to_stx, ?answer, "posted");
+                    self.session.on_post(answer);
+                }
+            }
+            Step::Poll { payment_id } => self.session.on_poll(inbox.poll(&payment_id).await),
+            Step::AskRelay { payment_id } => {
+                self.session.on_relay(inbox.ask_relay(&payment_id).await);
+            }
+            Step::AskChain { nonce } => {
+                if let Some(kept) = &self.payment {
+                    self.session.on_chain(self.tools.chain.ask(&kept.value, nonce).await);
+                }
+            }
+            Step::Redeem { txid } => {
+                let amount = self.payment.as_ref().map_or(domain::Sats::ZERO, |p| p.value.amount);
+                self.session.on_redeem(inbox.redeem(&self.letter, &txid, amount).await);
+            }
+            Step::Wait { time } => {
+                self.desk.fleet.clock.sleep(time).await;
+                self.session.on_wake();
+            }
+            Step::Save(_) | Step::Answer { .. } => (),
+        }
+    }
+
+    fn signed(&self) -> Option<&Signed> {
+        self.payment.as_ref().and_then(|kept| kept.value.signed())
+    }
+
+    async fn leave(&self, sent: bool) -> Leave {
+        let Some(request) = self.request else {
+            return Leave::NotYet { gate: None, why: "nobody asked for it".to_owned() };
+        };
+        let (payment, source_key) = match (&self.payment, self.session.order()) {
+            (Some(kept), _) => (kept.value.key(), &kept.value.source_key),
+            (None, Some(order)) => (order.payee.key(&order.purpose), &order.source_key),
+            (None, None) => {
+                return Leave::NotYet { gate: None, why: "there is no payment".to_owned() };
+            }
+        };
+        leave(self.desk, request, Subject { payment, source_key, sent }).await
+    }
+
+    /// Signs what the terms of this session ask for. What cannot be signed ends the session.
+    fn sign(&mut self, nonce: u64, amount: u64) {
+        match self.sign_with(nonce, amount) {
+            Ok(signed) => self.session.on_signed(signed),
+            Err(error) => {
+                tracing::error!(payee = self.letter.to_stx, error = %format!("{error:#}"), "cannot sign");
+                self.session.on_unsignable(format!("{error:#}"));
+            }
+        }
+    }
+
+    fn sign_with(&self, nonce: u64, amount: u64) -> anyhow::Result<Signed> {
+        use anyhow::Context as _;
+        let chosen = self.chosen.as_ref().context("sign without terms")?;
+        let recipient = Principal::Standard(chosen.pay_to);
+        let transfer = Transfer::new(self.tools.network, nonce, amount, recipient);
+        let transfer = sign_transfer(&transfer, &self.desk.key).context("sign the transfer")?;
+        let key = self.payment.as_ref().context("sign without an intent")?.value.key();
+        let payment_id: PaymentId =
+            format!("pay_{key}_{nonce}").parse().context("name the payment")?;
+        Ok(Signed {
+            nonce,
+            header: header::encode(&chosen.payment(&transfer.bytes, Some(&payment_id))),
+            txid: transfer.txid.to_string(),
+            bytes: transfer.bytes,
+            payment_id: payment_id.to_string(),
+        })
+    }
+}
