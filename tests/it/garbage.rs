@@ -3,7 +3,7 @@
 
 use bus::{Expect, Put};
 use domain::{Epoch, GateName, GateState, Kind};
-use fleet::{create::Created, gate_log};
+use fleet::gate_log;
 use wire::{Wire as _, subject};
 
 use crate::harness::{
@@ -24,7 +24,7 @@ async fn junk_on_every_subject_blocks_nothing() {
     let world = World::start(ECHO_CONFIG).await;
     let _echo = Echo::start(&world.bus, "echo", |_, _| Says::done()).await;
     let mut services = [world.spawn("gatekeeper", &[]), world.spawn("dispatcher", &[])];
-    world.create("echo", "echo/before").await;
+    world.queue("echo", "echo/before").await;
     world.phase("echo", "echo/before", "completed").await;
 
     let kind: Kind = "echo".parse().unwrap();
@@ -41,7 +41,7 @@ async fn junk_on_every_subject_blocks_nothing() {
         store(&world, stored, JUNK.to_vec()).await;
     }
 
-    assert!(matches!(world.create("echo", "echo/after").await, Created::Created(_)));
+    world.queue("echo", "echo/after").await;
     world.phase("echo", "echo/after", "completed").await;
     eventually("the junk to leave the queue", || async {
         world.bus.last(subject::WORK, "task.>").await.unwrap().is_none().then_some(())
@@ -68,7 +68,7 @@ async fn an_unfenced_task_is_parked() {
     assert_eq!(told[0]["data"]["cause"], "task.unfenced");
     assert_eq!(echo.asked().len(), 0);
     // Created as it should be, it runs.
-    world.create("echo", "echo/sneaked").await;
+    world.queue("echo", "echo/sneaked").await;
     world.phase("echo", "echo/sneaked", "completed").await;
 }
 
@@ -79,7 +79,7 @@ async fn a_garbled_gate_reads_as_closed() {
     let echo = Echo::start(&world.bus, "echo", |_, _| Says::done()).await;
     let _keeper = world.spawn("gatekeeper", &[]);
     let mut dispatcher = world.spawn("dispatcher", &[]);
-    world.create("echo", "echo/before").await;
+    world.queue("echo", "echo/before").await;
     world.phase("echo", "echo/before", "completed").await;
 
     let relay: GateName = "relay".parse().unwrap();
@@ -88,7 +88,7 @@ async fn a_garbled_gate_reads_as_closed() {
     let subject = subject::gate(&relay, Epoch::new(2));
     let put = Put { subject, body: JUNK.to_vec(), expect: fence, id: None };
     world.bus.put(put).await.unwrap();
-    world.create("echo", "echo/held").await;
+    world.queue("echo", "echo/held").await;
     let listed = world.cli(&["gate", "list"]).await;
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     assert!(listed.contains("CLOSED (blocking)"), "{listed}");
@@ -108,7 +108,7 @@ async fn a_handler_that_answers_garbage_is_charged() {
     let world = World::start(ECHO_CONFIG).await;
     let _echo = Echo::start(&world.bus, "echo", |_, _| Says::Garbage).await;
     let _dispatcher = world.spawn("dispatcher", &[]);
-    world.create("echo", "echo/0").await;
+    world.queue("echo", "echo/0").await;
     let dead = world.phase("echo", "echo/0", "dead").await;
     assert_eq!((dead.attempt, dead.charged), (3, 3));
     assert_eq!(world.events("event.failure.echo.service.garbled").await.len(), 3);

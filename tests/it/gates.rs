@@ -10,7 +10,6 @@ use std::{
 };
 
 use domain::{Cost, GateState, Outcome};
-use fleet::create::Created;
 
 use crate::harness::{Echo, Says, World, eventually, world::ECHO_CONFIG};
 
@@ -42,8 +41,7 @@ impl Relay {
 
 async fn create_all(world: &World, count: usize) {
     for number in 0..count {
-        let created = world.create("echo", &format!("echo/{number}")).await;
-        assert!(matches!(created, Created::Created(_)), "{created:?}");
+        world.queue("echo", &format!("echo/{number}")).await;
     }
 }
 
@@ -221,14 +219,12 @@ async fn a_second_closed_gate_still_holds() {
     let echo = Echo::start(&world.bus, "echo", |_, _| Says::done()).await;
     let _keeper = world.spawn("gatekeeper", &[]);
     let _dispatcher = world.spawn("dispatcher", &[]);
-    create_all(&world, 0).await;
     for gate in ["relay", "wallet"] {
         let closed = world.cli(&["gate", "close", gate, "--note", "upkeep", "--as", "ann"]).await;
         assert!(closed.status.success(), "{}", String::from_utf8_lossy(&closed.stderr));
     }
-    let refused = world.create("echo", "echo/0").await;
     // The token is the newest, so the broker takes it; the creator is the one to look.
-    assert!(matches!(refused, Created::Created(_)));
+    world.queue("echo", "echo/0").await;
     let said = open(&world, "relay").await;
     assert!(said.contains("still held by") && said.contains("wallet"), "{said}");
     assert_eq!(echo.asked().len(), 0);
@@ -273,8 +269,6 @@ async fn a_straggler_joins_and_moves_nothing() {
     completed_all(&world, 2).await;
     let after = world.gate_is("relay", GateState::Open).await;
     assert_eq!(after.incident, 1);
-    let shown = world.json(&["gate", "show", "relay"]).await;
-    assert!(!shown.to_string().contains("\"state\":\"closed\"") || after.incident == 1);
     let joined = eventually("the straggler to be counted", || async {
         let subject = wire::subject::incident(&"relay".parse().unwrap(), 1);
         let record = fleet::store::read::<domain::Incident>(&world.bus, "RECORD", &subject).await;

@@ -139,6 +139,7 @@ impl Job<'_> {
             None => return Ok(false),
         };
         self.wallet = wallet;
+        self.session.on_refused();
         Ok(self.desk.ledger.payment(key).await?.map_or(0, |kept| kept.seq) == seq)
     }
 

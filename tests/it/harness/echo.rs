@@ -1,9 +1,6 @@
-use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
 };
 
 use bus::Bus;
@@ -26,7 +23,6 @@ pub(crate) struct Echo {
 /// What the service does with one request.
 pub(crate) enum Says {
     Outcome(Outcome),
-    After(Duration, Outcome),
     /// Once the flag is raised.
     When(Arc<AtomicBool>, Outcome),
     /// Bytes that are no reply.
@@ -76,10 +72,6 @@ impl Echo {
                 tokio::spawn(async move {
                     let outcome = match says {
                         Says::Outcome(outcome) => outcome,
-                        Says::After(wait, outcome) => {
-                            tokio::time::sleep(wait).await;
-                            outcome
-                        }
                         Says::When(flag, outcome) => {
                             eventually("the flag", || async {
                                 flag.load(Ordering::SeqCst).then_some(())

@@ -11,7 +11,7 @@ pub(crate) use job::Job;
 pub(crate) use world::World;
 
 /// The longest that anything is waited for. Reached only when something is broken.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Polls until `probe` answers: level-triggered, and never for ever.
 #[track_caller]

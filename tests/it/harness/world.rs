@@ -128,6 +128,12 @@ impl World {
         fleet::create::create(&self.bus, &task(kind, source_key), token).await
     }
 
+    /// Creates a task that must be accepted.
+    pub(crate) async fn queue(&self, kind: &str, source_key: &str) {
+        let created = self.create(kind, source_key).await;
+        assert!(matches!(created, Created::Created(_)), "{created:?}");
+    }
+
     pub(crate) async fn state(&self, kind: &str, source_key: &str) -> Option<TaskState> {
         let (kind, key) = named(kind, source_key);
         let subject = subject::state(&kind, key);

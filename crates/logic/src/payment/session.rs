@@ -217,6 +217,11 @@ impl Session {
         self.chain = None;
     }
 
+    /// A save was refused because the wallet alone had moved: what it rested on is asked anew.
+    pub fn on_refused(&mut self) {
+        self.leave = None;
+    }
+
     /// A save went through; the next step is taken from the records as saved.
     pub fn on_saved(&mut self, save: &Save) {
         use domain::PaymentStage as Stage;

@@ -24,7 +24,8 @@ pub enum Step {
     /// Sign a transfer. [`Session::on_signed`].
     Sign { nonce: u64, amount: Sats },
     /// Store all of it in one batch, each a compare-and-set on what was read; then
-    /// [`Session::on_saved`]. Refused: read again and begin a new session.
+    /// [`Session::on_saved`]. Refused: read again, and begin a new session if the payment was
+    /// written by somebody else; [`Session::on_refused`] if only the wallet was.
     Save(Box<Save>),
     /// Post the stored bytes with the stored header. [`Session::on_post`].
     Post,

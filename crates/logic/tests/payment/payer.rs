@@ -288,7 +288,11 @@ impl Job {
             needs_leave(self.at, self.granted, "intent", 1)?;
         }
         if !store.save(&save, self.payment_seq, self.wallet.1) {
-            return Ok(false);
+            // Another payment may have moved the wallet; that alone does not end the session.
+            let stored = store.payments.get(&key(self.at)).map_or(0, |(_, seq)| *seq);
+            self.wallet = store.wallet.clone();
+            self.session.on_refused();
+            return Ok(stored == self.payment_seq);
         }
         crate::promises::saves_truthfully(self.payment.as_ref(), &save.payment, self.at, world)?;
         self.session.on_saved(&save);

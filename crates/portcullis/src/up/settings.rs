@@ -31,7 +31,7 @@ rest = "1s"
 rest_max = "5s"
 concurrency = 1
 lease = "5s"
-timeout = "60s"
+timeout = "15s"
 
 [gates.relay]
 about = "the x402 sponsor relay, through which every payment goes"
