@@ -11,6 +11,7 @@
     reason = "tests"
 )]
 
+mod claims;
 mod faults;
 mod fence;
 mod garbage;

@@ -77,9 +77,7 @@ pub const RULES: &[Rule] = &[
     shared("payment.unresolved", "wallet", 1, "nobody can tell whether a payment was made"),
     shared("record.behind", "wallet", 1, "the chain knows payments that our record does not"),
     nobody("payment.unknown", "a payment may have been made; asking goes on"),
-    nobody("payment.queued", "another payment of this wallet must be settled first"),
     shared("chain.unavailable", "chain", 3, "the Stacks API answers with errors or not at all"),
-    shared("budget.spent", "budget", 1, "the spending limit is reached"),
     shared(
         "payment.stranded",
         "wallet",

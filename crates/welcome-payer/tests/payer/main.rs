@@ -164,3 +164,25 @@ async fn refuses_to_sign_on_an_old_record() {
     assert_eq!(word(&world.run(&agents[1], 1).await), "failed record.behind");
     assert_eq!(word(&world.run(&agents[0], 2).await), "completed");
 }
+
+/// A payer is killed while its post is under way. The next one does not send beside it, asks
+/// what became of it, and the agent is paid once.
+#[tokio::test]
+async fn a_killed_payer_is_succeeded() {
+    let world = World::start(json!({ "inbox_stall_ms": 2_000 })).await;
+    let agent = world.agents().await.remove(0);
+    let posted = async {
+        while world.stats().await["paid_posts"] == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        outcome = world.run(&agent, 1) => panic!("answered before it was killed: {outcome:?}"),
+        () = posted => (),
+    }
+    world.restart_payer().await;
+    world.sandbox("POST", "faults", json!({ "inbox_stall_ms": 0 })).await;
+    assert_eq!(world.until(&agent, 2, "completed").await, "completed");
+    let ledger = world.ledger().await;
+    assert_eq!((ledger["welcomed"].as_u64(), ledger["paid_twice"].as_u64()), (Some(1), Some(0)));
+}

@@ -170,7 +170,7 @@ impl World {
     /// Asks again and again until the outcome is `wanted`; tells the last one.
     pub(crate) async fn until(&self, agent: &Agent, from: u32, wanted: &str) -> String {
         let mut told = String::new();
-        for attempt in from..from + 100 {
+        for attempt in from..from + 300 {
             let outcome = self.run(agent, attempt).await;
             told = word(&outcome);
             if told == wanted {
