@@ -17,5 +17,6 @@ mod fence;
 mod garbage;
 mod gates;
 mod harness;
+mod payments;
 mod sensor;
 mod setup;

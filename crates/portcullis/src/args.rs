@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{path::PathBuf, process::Stdio};
 
 use clap::{Args as ArgsOf, Parser, Subcommand};
 
@@ -91,15 +91,31 @@ pub struct ApplyArgs {
 }
 
 impl PersonArgs {
+    /// The name that was given, else that of the login, else what the operating system calls
+    /// whoever runs this: a bare container has neither USER nor LOGNAME.
+    ///
     /// # Errors
     ///
     /// When nobody is named.
     pub fn name(&self) -> Result<String, exit::Ended> {
         let named = [&self.name, &self.login_name].into_iter().flatten();
-        let mut named = named.map(|name| name.trim()).filter(|name| !name.is_empty());
-        let name = named.next().ok_or_else(|| {
+        let named = named.filter_map(|name| printable(name)).next();
+        named.or_else(system_name).ok_or_else(|| {
             exit::Ended::usage("nobody is logged in here: say who you are with --as NAME")
-        })?;
-        Ok(name.chars().filter(|c| !c.is_control()).take(80).collect())
+        })
     }
+}
+
+/// The name as it may stand in a log; `None` if nothing is left of it.
+fn printable(name: &str) -> Option<String> {
+    const NAME_MAX: usize = 80;
+    let name: String = name.trim().chars().filter(|c| !c.is_control()).take(NAME_MAX).collect();
+    (!name.is_empty()).then_some(name)
+}
+
+/// What `id -un` answers; it knows nobody where the user id has no entry.
+fn system_name() -> Option<String> {
+    let asked = std::process::Command::new("id").arg("-un").stderr(Stdio::null()).output().ok()?;
+    let name = asked.status.success().then(|| String::from_utf8_lossy(&asked.stdout).into_owned());
+    printable(&name?)
 }

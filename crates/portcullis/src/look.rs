@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Context as _;
 use bus::{Backlog, Bus};
-use domain::{Config, Gate, GateName, GateState, Incident, Kind};
+use domain::{Config, Gate, GateName, GateState, Incident, Kind, Timestamp};
 use fleet::{
     gate_log,
     store::{self, StoreError},
@@ -16,7 +16,7 @@ use wire::{
     subject,
 };
 
-use crate::exit::Ended;
+use crate::{exit::Ended, show::ago};
 
 /// A gate as its newest message reads.
 #[derive(Clone, Debug)]
@@ -191,13 +191,42 @@ impl Pulse {
         self.beats.keys().filter(|(name, _)| name == service).count()
     }
 
-    /// The dispatchers that hold themselves back at `gate`.
+    /// Who holds itself back at a gate and has had no answer. Any later message of the gate
+    /// is one: a closing keeps the latch shut, and yet says all that there is to say.
     pub(crate) fn latched<'a>(
         &'a self,
-        gate: &'a GateName,
+        name: &'a GateName,
+        seen: &'a Seen,
     ) -> impl Iterator<Item = (&'a Beat, &'a Latch)> {
+        let unanswered =
+            move |latch: &Latch| seen.gate().is_none_or(|gate| gate.epoch <= latch.epoch);
         let latches = |beat: &'a Beat| beat.latches.iter().map(move |latch| (beat, latch));
-        self.beats.values().flat_map(latches).filter(move |(_, latch)| latch.gate == *gate)
+        let here = self.beats.values().flat_map(latches);
+        here.filter(move |(_, latch)| latch.gate == *name && unanswered(latch))
+    }
+
+    /// The same in words, one line for each who does.
+    pub(crate) fn latched_lines(
+        &self,
+        name: &GateName,
+        seen: &Seen,
+        now: Timestamp,
+    ) -> Vec<String> {
+        let mut latched: BTreeMap<String, (Timestamp, usize)> = BTreeMap::new();
+        for (beat, latch) in self.latched(name, seen) {
+            let who = format!("{} {}", beat.service, beat.id);
+            let (since, count) = latched.entry(who).or_insert((latch.since, 0));
+            (*since, *count) = ((*since).min(latch.since), *count + 1);
+        }
+        let line = |(who, (since, count)): (String, (Timestamp, usize))| {
+            let attempts = if count == 1 { "attempt" } else { "attempts" };
+            let since = ago(since, now);
+            format!(
+                "{who} holds itself back here since {since} after {count} failed {attempts}, \
+                 until a gatekeeper answers"
+            )
+        };
+        latched.into_iter().map(line).collect()
     }
 }
 

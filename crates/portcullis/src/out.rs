@@ -1,6 +1,10 @@
 //! Where words go: stdout is data, stderr is talk.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::{
+    fs::File,
+    io::{self, IsTerminal as _, Write as _},
+    process::{Command, Stdio},
+};
 
 use domain::GateState;
 use serde_json::Value;
@@ -14,17 +18,26 @@ pub struct Out {
     terminal: bool,
     /// stderr is a terminal, so that a line may be drawn over.
     live: bool,
+    /// Characters in a line of the terminal, as it was at the start.
+    columns: usize,
 }
+
+/// Where a terminal does not say how wide it is.
+const COLUMNS_USUAL: usize = 80;
+/// Below this nothing is readable, and lines may as well wrap.
+const COLUMNS_MIN: usize = 40;
 
 impl Out {
     pub fn new(json: bool) -> Self {
         let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
-        Out { json, terminal: out && !json, live: err }
+        let columns = if out || err { columns() } else { None };
+        let columns = columns.unwrap_or(COLUMNS_USUAL).max(COLUMNS_MIN);
+        Out { json, terminal: out && !json, live: err, columns }
     }
 
     #[cfg(test)]
     pub(crate) const fn terminal() -> Self {
-        Out { json: false, terminal: true, live: false }
+        Out { json: false, terminal: true, live: false, columns: 100 }
     }
 
     /// One line, or several, of data.
@@ -57,6 +70,8 @@ impl Out {
     pub fn draw(&self, text: &str) -> bool {
         if self.live {
             let mut err = io::stderr().lock();
+            // A line that wraps could not be drawn over.
+            let text: String = text.chars().take(self.columns.saturating_sub(1)).collect();
             let _ = write!(err, "\r\x1b[2K{text}");
             let _ = err.flush();
         }
@@ -70,8 +85,7 @@ impl Out {
 
     /// How long a line of a table may be; `None` where programs read it.
     pub(crate) fn width(&self) -> Option<usize> {
-        const READABLE: usize = 100;
-        self.terminal.then_some(READABLE)
+        self.terminal.then_some(self.columns)
     }
 
     /// `text` in the colour of a gate's state; padding belongs inside.
@@ -92,4 +106,13 @@ impl Out {
     fn paint(&self, colour: u8, text: &str) -> String {
         if self.terminal { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
     }
+}
+
+/// How wide the terminal is, which `stty` knows of whatever it is started on.
+fn columns() -> Option<usize> {
+    let terminal = File::open("/dev/tty").ok()?;
+    let asked = Command::new("stty").arg("size").stdin(terminal).stderr(Stdio::null()).output();
+    let size = String::from_utf8(asked.ok()?.stdout).ok()?;
+    let columns = size.split_whitespace().nth(1)?.parse().ok()?;
+    (0 < columns).then_some(columns)
 }

@@ -1,5 +1,9 @@
 //! `portcullis watch`: what is told, as it is told, one line an event.
 
+mod words;
+
+pub(crate) use words::told_line;
+
 use std::time::Duration;
 
 use bus::{Bus, BusError, FeedStart, Stored};
@@ -8,16 +12,9 @@ use domain::Timestamp;
 use kit::Clock;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use wire::{event::AttemptTold, subject};
+use wire::subject;
 
-use crate::{
-    args::BusArgs,
-    exit::Ended,
-    file::parse_duration,
-    out::Out,
-    reach,
-    show::{clock, line},
-};
+use crate::{args::BusArgs, exit::Ended, file::parse_duration, out::Out, reach};
 
 #[derive(Clone, Debug, Args)]
 pub struct WatchArgs {
@@ -110,60 +107,10 @@ fn tell(stored: &Stored, out: &Out) -> anyhow::Result<()> {
         });
         out.object(&event)?;
     } else {
-        out.data(&told_line(&event.unwrap_or(Value::Null), &stored.subject, at))?;
+        let event = event.unwrap_or(Value::Null);
+        out.data(&told_line(&event, &stored.subject, at, out.width()))?;
     }
     Ok(())
-}
-
-/// One event on one line: when, what, about what, and why.
-pub(crate) fn told_line(event: &Value, subject: &str, at: Timestamp) -> String {
-    const WIDTH: usize = 200;
-    let attempt = AttemptTold::from_json(event.to_string().as_bytes()).ok();
-    let rest = match attempt {
-        Some(told) => attempt_words(&told),
-        None if event.is_null() => format!("{subject}: not readable"),
-        None if subject.starts_with("event.gate.") => gate_words(event, subject),
-        None => {
-            let data = event.get("data").cloned().unwrap_or_default();
-            format!("{}  {data}", subject.trim_start_matches("event."))
-        }
-    };
-    line(&format!("{}  {rest}", clock(at)), WIDTH)
-}
-
-fn attempt_words(told: &AttemptTold) -> String {
-    let mut words = vec![format!("{:9} {} #{}", told.verb.word(), told.source_key, told.attempt)];
-    if let Some(cause) = &told.cause {
-        let charged = if told.charged { "charged" } else { "not charged" };
-        words.push(format!("{cause} ({charged})"));
-    }
-    words.extend(told.gate.as_ref().map(|gate| format!("gate {gate}")));
-    if !told.canary.is_empty() {
-        let gates: Vec<&str> = told.canary.iter().map(|gate| gate.as_str()).collect();
-        words.push(format!("canary of {}", gates.join(", ")));
-    }
-    words.extend([&told.effect, &told.evidence].into_iter().filter(|it| !it.is_empty()).cloned());
-    words.join("  ")
-}
-
-fn gate_words(event: &Value, subject: &str) -> String {
-    let data = event.get("data");
-    let text = |key: &str| data.and_then(|data| data.get(key)).and_then(Value::as_str);
-    let mut words = subject.trim_start_matches("event.gate.").splitn(2, '.');
-    let (verb, gate) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let causes = data.and_then(|data| data.get("causes")).and_then(Value::as_array);
-    let causes = causes.into_iter().flatten().filter_map(Value::as_str);
-    let mut line = format!("gate {gate} {verb}");
-    if let Some(told) = text("told") {
-        line = format!("{line}, {told}");
-    }
-    let causes: Vec<&str> = causes.collect();
-    let parts = [text("by").map(|by| format!("by {by}")), Some(causes.join(", "))];
-    let parts = parts.into_iter().chain([text("note").map(str::to_owned)]);
-    for part in parts.flatten().filter(|part| !part.is_empty()) {
-        line = format!("{line}  {part}");
-    }
-    line
 }
 
 /// What a person types for a subject: the leading `event.` and the trailing `>` may be left
@@ -210,15 +157,5 @@ mod tests {
         for bad in ["", "a b", "a..b", "a.>.b", "event..x", "ä"] {
             assert!(filter(bad).is_err(), "{bad:?}");
         }
-    }
-
-    /// An event that is no JSON of ours is told as that, and no line ever breaks.
-    #[test]
-    fn garbage_stays_on_one_line() {
-        let at = Timestamp::from_millis(1_773_219_600_000);
-        let told = told_line(&Value::Null, "event.failure.x", at);
-        assert_eq!(told, "09:00:00  event.failure.x: not readable");
-        let told = told_line(&json!({ "data": { "a": "b\nc" } }), "event.payment.sent", at);
-        assert_eq!(told, "09:00:00  payment.sent  {\"a\":\"b\\nc\"}");
     }
 }

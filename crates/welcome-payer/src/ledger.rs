@@ -9,19 +9,10 @@ use bus::{Bus, Expect, Put, PutError};
 use domain::{Key, Payment, Wallet};
 use fleet::{
     Fleet,
-    store::{StoreError, read},
+    store::{Cas, StoreError, Versioned, compare_and_set, read},
 };
 use logic::payment::Save;
-use wire::{Wire as _, message::Contact, subject};
-
-use crate::stored::{Stored, StoredError};
-
-/// A value of the record with the sequence that the next write must expect; 0: not there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Kept<T> {
-    pub(crate) value: T,
-    pub(crate) seq: u64,
-}
+use wire::{Wire, message::Contact, subject};
 
 /// How a batch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,13 +28,11 @@ pub(crate) enum Saved {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LedgerError {
     #[error("read `{subject}` from the record")]
-    Read { subject: String, source: bus::BusError },
-    #[error("make sense of `{subject}` in the record")]
-    Garbled { subject: String, source: StoredError },
-    #[error("look for contact")]
-    Contact(#[source] StoreError),
+    Read { subject: String, source: StoreError },
+    #[error("take up the payment on `{subject}`: it is another payee's")]
+    Misplaced { subject: String },
     #[error("begin the record of wallet {address}")]
-    Begin { address: String, source: PutError },
+    Begin { address: String, source: StoreError },
     #[error("write payment {key}")]
     Write { key: Key, source: PutError },
 }
@@ -61,37 +50,37 @@ impl Ledger {
         Ledger { fleet }
     }
 
-    pub(crate) async fn payment(&self, key: Key) -> Result<Option<Kept<Payment>>, LedgerError> {
-        let subject = subject::payment(key);
-        let found: Option<Kept<Payment>> = self.get(&subject).await?;
+    pub(crate) async fn payment(
+        &self,
+        key: Key,
+    ) -> Result<Option<Versioned<Payment>>, LedgerError> {
+        let found: Option<Versioned<Payment>> = self.get(subject::payment(key)).await?;
         match found {
             Some(found) if found.value.key() != key => {
-                let source = StoredError::Field { field: "payee" };
-                Err(LedgerError::Garbled { subject, source })
+                Err(LedgerError::Misplaced { subject: subject::payment(key) })
             }
             found => Ok(found),
         }
     }
 
-    pub(crate) async fn wallet(&self, address: &str) -> Result<Option<Kept<Wallet>>, LedgerError> {
-        self.get(&subject::nonce(address)).await
+    pub(crate) async fn wallet(
+        &self,
+        address: &str,
+    ) -> Result<Option<Versioned<Wallet>>, LedgerError> {
+        self.get(subject::nonce(address)).await
     }
 
     /// Earlier contact with a payee, whoever made it.
     pub(crate) async fn contact(&self, key: Key) -> Result<Option<Contact>, LedgerError> {
-        let subject = subject::contact(key);
-        let found = read::<Contact>(&self.fleet.bus, subject::RECORD, &subject).await;
-        Ok(found.map_err(LedgerError::Contact)?.map(|found| found.value))
+        Ok(self.get(subject::contact(key)).await?.map(|found| found.value))
     }
 
-    /// Begins a wallet's record. `false`: somebody else did.
-    pub(crate) async fn begin_wallet(&self, wallet: &Wallet) -> Result<bool, LedgerError> {
-        let put = put(subject::nonce(&wallet.address), wallet.encode(), 0);
-        match self.fleet.bus.put(put).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.lost_race() => Ok(false),
-            Err(source) => Err(LedgerError::Begin { address: wallet.address.clone(), source }),
-        }
+    /// Begins a wallet's record. `Stored`: it stands there as `wallet`, which may also be the
+    /// same beginning by another payer, and is as good.
+    pub(crate) async fn begin_wallet(&self, wallet: &Wallet) -> Result<Cas, LedgerError> {
+        let (bus, subject) = (&self.fleet.bus, subject::nonce(&wallet.address));
+        let begun = compare_and_set(bus, subject::RECORD, &subject, wallet, 0).await;
+        begun.map_err(|source| LedgerError::Begin { address: wallet.address.clone(), source })
     }
 
     /// Writes a payment, and with it what changes together with it. All or nothing.
@@ -175,18 +164,9 @@ impl Ledger {
         (found.map_or(0, |found| found.seq) != wallet_seq).then_some(Saved::Lost)
     }
 
-    async fn get<T: Stored>(&self, subject: &str) -> Result<Option<Kept<T>>, LedgerError> {
-        let found = self.fleet.bus.last(subject::RECORD, subject).await;
-        let subject = subject.to_owned();
-        let found = match found {
-            Ok(found) => found,
-            Err(source) => return Err(LedgerError::Read { subject, source }),
-        };
-        let Some(found) = found else { return Ok(None) };
-        match T::decode(&found.body) {
-            Ok(value) => Ok(Some(Kept { value, seq: found.seq })),
-            Err(source) => Err(LedgerError::Garbled { subject, source }),
-        }
+    async fn get<T: Wire>(&self, subject: String) -> Result<Option<Versioned<T>>, LedgerError> {
+        let found = read(&self.fleet.bus, subject::RECORD, &subject).await;
+        found.map_err(|source| LedgerError::Read { subject, source })
     }
 }
 

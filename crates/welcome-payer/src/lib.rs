@@ -5,7 +5,7 @@
 //!
 //! * `service`: a request, and which payments it works in which order; `work`: one session;
 //! * `leave`: whether money may leave now; `latches`, `peers`: what else holds it back;
-//! * `ledger`, `stored`: the record; `standing`: whether the wallet's record may be trusted;
+//! * `ledger`: the record; `standing`: whether the wallet's record may be trusted;
 //! * `inbox`, `reply`, `http`: the inbox and the relay; `chain`: the Stacks API;
 //! * `resolver`: asks after unfinished payments, gate or no gate;
 //! * `order`, `config`, `tools`: what was asked and how it is configured; `told`: events.
@@ -28,7 +28,6 @@ mod reply;
 mod resolver;
 mod service;
 mod standing;
-mod stored;
 mod told;
 mod tools;
 mod work;

@@ -1,6 +1,7 @@
 //! Requests from the dispatchers: one question, one outcome.
 
 use domain::{Blame, Cause, Cost, Key, Outcome};
+use fleet::store::Versioned;
 use kit::Clock;
 use logic::payment::{Mode, Order, Session, carry_on, plan};
 use wire::{
@@ -10,7 +11,7 @@ use wire::{
 
 use crate::{
     desk::Desk,
-    ledger::{Kept, LedgerError},
+    ledger::LedgerError,
     order::order,
     tools::Tools,
     work::{Job, Later, Worked},
@@ -82,7 +83,7 @@ async fn round(
     let wallet = match desk.standing.wallet(desk, tools).await? {
         Ok(wallet) => wallet,
         Err(outcome) if !settled => return Ok(Some(outcome)),
-        Err(_) => Kept { value: nothing(tools), seq: 0 },
+        Err(_) => Versioned { value: nothing(tools), seq: 0 },
     };
     let order_of_work = if settled { vec![own] } else { plan(&wallet.value, own) };
     for key in order_of_work {
@@ -121,7 +122,7 @@ pub(crate) async fn job<'a>(
 ) -> Result<Option<Job<'a>>, LedgerError> {
     // The wallet first: then it is no newer than the payment, and its write is refused if it is.
     let wallet = desk.ledger.wallet(&tools.wallet.to_string()).await?;
-    let wallet = wallet.unwrap_or_else(|| Kept { value: nothing(tools), seq: 0 });
+    let wallet = wallet.unwrap_or_else(|| Versioned { value: nothing(tools), seq: 0 });
     let payment = desk.ledger.payment(key).await?;
     let letter = match (&payment, &mode) {
         (Some(kept), _) if kept.value.signed().is_some() => kept.value.letter.clone(),

@@ -2,14 +2,11 @@
 //! is signed, and again until it agrees.
 
 use domain::{Cause, Cost, Outcome, SensorConfig, Wallet};
+use fleet::store::Versioned;
 use logic::payment::{Comparison, WalletFacts, compare};
 use tokio::sync::Mutex;
 
-use crate::{
-    desk::Desk,
-    ledger::{Kept, LedgerError},
-    tools::Tools,
-};
+use crate::{desk::Desk, ledger::LedgerError, tools::Tools};
 
 /// Agreed, for the version of the configuration in which it was seen.
 #[derive(Debug, Default)]
@@ -23,7 +20,7 @@ impl WalletStanding {
         &self,
         desk: &Desk,
         tools: &Tools,
-    ) -> Result<Result<Kept<Wallet>, Outcome>, LedgerError> {
+    ) -> Result<Result<Versioned<Wallet>, Outcome>, LedgerError> {
         let address = tools.wallet.to_string();
         let mut agreed = self.agreed.lock().await;
         if *agreed != Some(tools.version) {
@@ -61,7 +58,7 @@ async fn compared(
         Comparison::New(wallet) => {
             tracing::info!(address, next = wallet.next, "a new wallet: its record begins here");
             let begun = desk.ledger.begin_wallet(&wallet).await?;
-            tracing::debug!(begun, "wallet record");
+            tracing::debug!(?begun, "wallet record");
             Ok(Ok(()))
         }
         Comparison::Gap { evidence } => {

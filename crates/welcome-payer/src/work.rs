@@ -4,6 +4,7 @@
 //! two steps leaves a record from which the next session goes on.
 
 use domain::{Outcome, Payment, Signed, Timestamp, Wallet};
+use fleet::store::Versioned;
 use logic::payment::{Leave, Save, Session, Standing, Step};
 use stacks::{Principal, Transfer, sign_transfer};
 use wire::message::RunRequest;
@@ -12,7 +13,7 @@ use x402::{Chosen, PaymentId, header};
 use crate::{
     desk::Desk,
     leave::{Subject, leave},
-    ledger::{Kept, LedgerError, Saved},
+    ledger::{LedgerError, Saved},
     told,
     tools::Tools,
 };
@@ -51,8 +52,8 @@ pub(crate) struct Job<'a> {
     /// On whose behalf anything may be sent; `None` only asks.
     pub(crate) request: Option<&'a RunRequest>,
     pub(crate) session: Session,
-    pub(crate) payment: Option<Kept<Payment>>,
-    pub(crate) wallet: Kept<Wallet>,
+    pub(crate) payment: Option<Versioned<Payment>>,
+    pub(crate) wallet: Versioned<Wallet>,
     /// The payment's letter, also before there is a record.
     pub(crate) letter: domain::Letter,
     /// The terms of this session's probe.
@@ -122,7 +123,7 @@ impl Job<'_> {
         };
         told::payment(&self.desk.fleet, &save.payment, payment_seq).await;
         self.session.on_saved(save);
-        self.payment = Some(Kept { value: save.payment.clone(), seq: payment_seq });
+        self.payment = Some(Versioned { value: save.payment.clone(), seq: payment_seq });
         self.wallet.seq = wallet_seq;
         if let Some(wallet) = &save.wallet {
             self.wallet.value = wallet.clone();

@@ -41,6 +41,8 @@ struct Said {
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Where the bar cannot be drawn over itself.
 const TELL_EVERY: Duration = Duration::from_secs(2);
+/// Beyond this it is not counted what came after the opening: each costs a read.
+const NEWER_MAX: u64 = 200;
 /// An empty queue may only mean that the canary has just completed.
 const IDLE_FOR: Duration = Duration::from_secs(3);
 
@@ -55,6 +57,9 @@ impl Drain<'_> {
     ) -> anyhow::Result<()> {
         let begun = Clock.instant();
         let gate = self.opened.clone();
+        let opening = subject::gate(&gate.name, gate.epoch);
+        let opening = bus.last(subject::WORK, &opening).await.context("read the opening")?;
+        let opening = opening.map_or(u64::MAX, |stored| stored.seq);
         let mut said =
             Said { gate, canary: None, idle_since: None, dispatchers_asked: false, told_at: begun };
         loop {
@@ -62,7 +67,8 @@ impl Drain<'_> {
             let queues = Queues::read(bus, &self.config.needing(&self.opened.name)).await?;
             if let Some(gate) = seen.gate() {
                 self.tell(bus, gate, &mut said, out).await?;
-                self.draw(gate, &queues, &mut said, out);
+                let newer = self.newer(bus, opening, queues.total()).await?;
+                self.draw(gate, &queues, newer, &mut said, out);
                 if self.ended(gate, begun, out)? {
                     return Ok(());
                 }
@@ -116,13 +122,33 @@ impl Drain<'_> {
         Ok(())
     }
 
-    fn draw(&self, gate: &Gate, queues: &Queues, said: &mut Said, out: &Out) {
+    /// How many in the queue came after the opening. They are not what the drain waits for.
+    async fn newer(&self, bus: &Bus, opening: u64, queued: u64) -> anyhow::Result<u64> {
+        let mut count = 0;
+        for kind in self.config.needing(&self.opened.name) {
+            let tasks = subject::tasks_of(&kind);
+            let mut from = opening.saturating_add(1);
+            while count < queued.min(NEWER_MAX)
+                && let Some(task) = bus.next(subject::WORK, &tasks, from).await?
+            {
+                count += 1;
+                from = task.seq + 1;
+            }
+        }
+        Ok(count)
+    }
+
+    /// The bar is what waited at the opening; what came later is told beside it.
+    fn draw(&self, gate: &Gate, queues: &Queues, newer: u64, said: &mut Said, out: &Out) {
         if self.waiting == 0 {
             return;
         }
-        let left = queues.total().min(self.waiting);
+        let left = queues.total().saturating_sub(newer).min(self.waiting);
         let bar = bar(self.waiting - left, self.waiting);
-        let text = format!("{} {bar}  {} under way", gate.state.told(), queues.in_flight());
+        let more = if newer < NEWER_MAX { "" } else { " or more" };
+        let later = if newer == 0 { String::new() } else { format!(", {newer}{more} came later") };
+        let under_way = queues.in_flight();
+        let text = format!("{} {bar}  {under_way} under way{later}", gate.state.told());
         if !out.draw(&text) && TELL_EVERY < said.told_at.elapsed() {
             said.told_at = Clock.instant();
             out.talk(&text);

@@ -58,31 +58,11 @@ impl Listing {
             if let Some(gate) = seen.gate().filter(|gate| gate.state != GateState::Open) {
                 table.remark(format!("by {}: {}", gate.by, gate.note));
             }
-            for (who, since, count) in self.latched(name) {
-                let attempts = if count == 1 { "attempt" } else { "attempts" };
-                let since = ago(since, self.now);
-                table.remark(format!(
-                    "{who} holds itself back here since {since} after {count} failed {attempts}, \
-                     until a gatekeeper answers"
-                ));
+            for line in self.pulse.latched_lines(name, seen, self.now) {
+                table.remark(line);
             }
         }
         table
-    }
-
-    /// Who holds itself back at a gate, since when, and after how many failures.
-    fn latched(&self, name: &GateName) -> Vec<(String, Timestamp, usize)> {
-        let mut latched: Vec<(String, Timestamp, usize)> = Vec::new();
-        for (beat, latch) in self.pulse.latched(name) {
-            let who = format!("{} {}", beat.service, beat.id);
-            match latched.iter_mut().find(|(other, ..)| *other == who) {
-                Some((_, since, count)) => {
-                    (*since, *count) = ((*since).min(latch.since), *count + 1);
-                }
-                None => latched.push((who, latch.since, 1)),
-            }
-        }
-        latched
     }
 
     fn why(&self, name: &GateName, seen: &Seen) -> String {
@@ -134,7 +114,6 @@ impl Listing {
     }
 
     fn gate_object(&self, name: &GateName, seen: &Seen) -> Value {
-        let latched: Vec<Value> = self.pulse.latched(name).map(latch_object).collect();
         let kinds = self.config.needing(name);
         let incident = self.incidents.get(name);
         let mut object = seen_object(name, seen);
@@ -142,7 +121,7 @@ impl Listing {
             object.extend(incident_object(incident));
             let queued = kinds.iter().map(|kind| (kind.to_string(), json!(self.queues.of(kind))));
             object.insert("in_queue".to_owned(), Value::Object(queued.collect()));
-            object.insert("latched".to_owned(), json!(latched));
+            object.insert("latched".to_owned(), latched_object(&self.pulse, name, seen));
         }
         object
     }
@@ -177,12 +156,16 @@ pub(super) fn incident_object(incident: Option<&Incident>) -> serde_json::Map<St
     object
 }
 
-fn latch_object((beat, latch): (&wire::message::Beat, &wire::message::Latch)) -> Value {
-    json!({
-        "service": beat.service,
-        "id": beat.id,
-        "epoch": latch.epoch.get(),
-        "since": latch.since.to_string(),
-        "event": latch.event,
-    })
+/// Who holds itself back at a gate, and has had no answer.
+pub(super) fn latched_object(pulse: &Pulse, name: &GateName, seen: &Seen) -> Value {
+    let latched = pulse.latched(name, seen).map(|(beat, latch)| {
+        json!({
+            "service": beat.service,
+            "id": beat.id,
+            "epoch": latch.epoch.get(),
+            "since": latch.since.to_string(),
+            "event": latch.event,
+        })
+    });
+    Value::Array(latched.collect())
 }

@@ -5,9 +5,9 @@ use domain::{Config, Gate, GateName, GateState, Incident, Timestamp};
 use kit::Clock;
 use serde_json::{Value, json};
 
-use super::list::{incident_object, seen_object};
+use super::list::{incident_object, latched_object, seen_object};
 use crate::{
-    look::{self, Queues, Seen},
+    look::{self, Pulse, Queues, Seen},
     out::Out,
     show::{ago, line},
 };
@@ -15,56 +15,94 @@ use crate::{
 /// How many single failures are shown; the rest is a count.
 const FAILURES_SHOWN: usize = 5;
 
+/// One gate, with what hangs on it.
+struct Shown<'a> {
+    config: &'a Config,
+    name: &'a GateName,
+    seen: Seen,
+    incident: Option<Incident>,
+    queues: Queues,
+    pulse: Pulse,
+}
+
 pub(super) async fn run(bus: &Bus, name: &GateName, out: &Out) -> anyhow::Result<()> {
     let config = look::config(bus).await?;
     look::known_gate(&config, name)?;
+    let pulse = Pulse::listen(bus).await?;
     let seen = Seen::read(bus, name).await?;
     let incident = match seen.gate() {
         Some(gate) => look::incident(bus, gate).await?,
         None => None,
     };
     let queues = Queues::read(bus, &config.needing(name)).await?;
+    let shown = Shown { config: &config, name, seen, incident, queues, pulse };
     if out.json {
-        out.object(&object(&config, name, &seen, incident.as_ref(), &queues))?;
+        out.object(&shown.object())?
     } else {
-        let text = text(&config, name, &seen, incident.as_ref(), &queues, out);
-        out.data(&text)?;
+        out.data(&shown.text(out))?
     }
     Ok(())
 }
 
-fn text(
-    config: &Config,
-    name: &GateName,
-    seen: &Seen,
-    incident: Option<&Incident>,
-    queues: &Queues,
-    out: &Out,
-) -> String {
-    let now = Clock.now();
-    let mut text = String::new();
-    let told = out.state(seen.state(), seen.state().told());
-    let _ = writeln!(text, "{name} is {told}");
-    if let Some(settings) = config.gates.get(name).filter(|settings| !settings.about.is_empty()) {
-        field(&mut text, "guards", &settings.about);
-    }
-    let kinds = config.needing(name);
-    let names: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
-    field(&mut text, "needed by", &names.join(", "));
-    field(&mut text, "in queue", &queues.told(&kinds));
-    let Some(gate) = seen.gate() else {
-        field(&mut text, "why", seen.doubt().unwrap_or_default());
-        return text;
-    };
-    standing(&mut text, gate, now);
-    failures(&mut text, gate, incident, now);
-    if gate.state != GateState::Open {
-        field(&mut text, "remedy", &gate.remedy);
-        if gate.state == GateState::Closed {
-            field(&mut text, "to open", &format!("portcullis gate open {name} --note \"…\""));
+impl Shown<'_> {
+    fn text(&self, out: &Out) -> String {
+        let Shown { config, name, seen, queues, .. } = self;
+        let now = Clock.now();
+        let mut text = String::new();
+        let told = out.state(seen.state(), seen.state().told());
+        let _ = writeln!(text, "{name} is {told}");
+        let settings = config.gates.get(*name);
+        if let Some(settings) = settings.filter(|settings| !settings.about.is_empty()) {
+            field(&mut text, "guards", &settings.about);
         }
+        let kinds = config.needing(name);
+        let names: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+        field(&mut text, "needed by", &names.join(", "));
+        field(&mut text, "in queue", &queues.told(&kinds));
+        field(&mut text, "latched", &self.pulse.latched_lines(name, seen, now).join("\n"));
+        let Some(gate) = seen.gate() else {
+            field(&mut text, "why", seen.doubt().unwrap_or_default());
+            return text;
+        };
+        standing(&mut text, gate, now);
+        failures(&mut text, gate, self.incident.as_ref(), now);
+        if gate.state != GateState::Open {
+            field(&mut text, "remedy", &gate.remedy);
+            if gate.state == GateState::Closed {
+                let open = format!("portcullis gate open {name} --note \"…\"");
+                field(&mut text, "to open", &open);
+            }
+        }
+        text
     }
-    text
+
+    fn object(&self) -> Value {
+        let Shown { config, name, seen, queues, pulse, .. } = self;
+        let kinds = config.needing(name);
+        let incident = self.incident.as_ref();
+        let failures = incident.map(|incident| incident.failures.as_slice()).unwrap_or_default();
+        let failures = failures.iter().map(|failure| {
+            json!({
+                "event": failure.event,
+                "task": failure.task.to_string(),
+                "source_key": failure.source_key.to_string(),
+                "attempt": failure.attempt,
+                "cause": failure.cause.to_string(),
+                "at": failure.at.to_string(),
+                "straggler": failure.straggler,
+                "evidence": failure.evidence,
+            })
+        });
+        let mut object = seen_object(name, seen);
+        if let Value::Object(object) = &mut object {
+            object.extend(incident_object(incident));
+            let queued = kinds.iter().map(|kind| (kind.to_string(), json!(queues.of(kind))));
+            object.insert("in_queue".to_owned(), Value::Object(queued.collect()));
+            object.insert("latched".to_owned(), latched_object(pulse, name, seen));
+            object.insert("evidence".to_owned(), Value::Array(failures.collect()));
+        }
+        object
+    }
 }
 
 fn standing(text: &mut String, gate: &Gate, now: Timestamp) {
@@ -137,35 +175,4 @@ pub(crate) fn field(text: &mut String, label: &str, value: &str) {
         let label = if at == 0 { label } else { "" };
         let _ = writeln!(text, "  {label:10}  {}", line.trim_end());
     }
-}
-
-fn object(
-    config: &Config,
-    name: &GateName,
-    seen: &Seen,
-    incident: Option<&Incident>,
-    queues: &Queues,
-) -> Value {
-    let kinds = config.needing(name);
-    let failures = incident.map(|incident| incident.failures.as_slice()).unwrap_or_default();
-    let failures = failures.iter().map(|failure| {
-        json!({
-            "event": failure.event,
-            "task": failure.task.to_string(),
-            "source_key": failure.source_key.to_string(),
-            "attempt": failure.attempt,
-            "cause": failure.cause.to_string(),
-            "at": failure.at.to_string(),
-            "straggler": failure.straggler,
-            "evidence": failure.evidence,
-        })
-    });
-    let mut object = seen_object(name, seen);
-    if let Value::Object(object) = &mut object {
-        object.extend(incident_object(incident));
-        let queued = kinds.iter().map(|kind| (kind.to_string(), json!(queues.of(kind))));
-        object.insert("in_queue".to_owned(), Value::Object(queued.collect()));
-        object.insert("evidence".to_owned(), Value::Array(failures.collect()));
-    }
-    object
 }

@@ -5,7 +5,7 @@ mod figures;
 mod naive;
 mod ours;
 
-use std::{path::PathBuf, time::Duration};
+use std::{io::Write as _, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +45,11 @@ pub struct NonceConflict {
     /// How many cycles of the sensor the relay stays stuck
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub cycles: u32,
+
+    /// Seconds for which the naive loop is watched after the relay was cleared: it may not end
+    #[arg(long, value_name = "SECS", default_value_t = 30)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub naive_watch_secs: u32,
 
     /// Keep data and logs in this folder
     #[arg(long)]
@@ -121,7 +126,7 @@ async fn compare(
     result
 }
 
-#[expect(clippy::print_stderr, reason = "talk goes to stderr")]
+/// To stderr, of which nothing may be left: the terminal was closed.
 fn say(line: &str) {
-    eprintln!("{line}");
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }

@@ -62,8 +62,6 @@ struct Job {
 
 /// Attempts of one task, as that agent's queue had it.
 const TRIES: u32 = 3;
-/// So long it is watched after the relay was cleared: some loops never end.
-const WATCHED: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(3_600);
 /// It worked one task at a time and made 230 attempts in the two hours of four cycles.
 const ATTEMPTS_A_CYCLE: u32 = 230 / 4;
@@ -84,12 +82,14 @@ impl Naive {
         })
     }
 
-    /// Works until the relay was cleared and the queue is empty, or long enough after that.
+    /// Works until the relay was cleared and the queue is empty, or for long enough after that.
     async fn run(&mut self, incident: &NonceConflict, world: &World) -> anyhow::Result<()> {
         let begun = Clock.instant();
         let mut next_cycle = Duration::ZERO;
         let mut healed: Option<Instant> = None;
-        let over = |healed: Option<Instant>| healed.is_some_and(|at| WATCHED <= at.elapsed());
+        // Against the relay of today it never ends by itself.
+        let watched = Duration::from_secs(u64::from(incident.naive_watch_secs));
+        let over = |healed: Option<Instant>| healed.is_some_and(|at| watched <= at.elapsed());
         while !(over(healed) || healed.is_some() && self.queue.is_empty()) {
             ensure!(begun.elapsed() < PATIENCE, "the naive loop never met the stuck relay");
             let stuck = healed.is_none();

@@ -21,7 +21,12 @@ pub(super) struct Told {
 const PATIENCE: Duration = Duration::from_secs(20);
 const SILENCE: Duration = Duration::from_secs(2);
 
-pub(super) async fn told_of(bus: &Bus, kind: &Kind, key: Key) -> anyhow::Result<Vec<Told>> {
+pub(super) async fn told_of(
+    bus: &Bus,
+    kind: &Kind,
+    key: Key,
+    width: Option<usize>,
+) -> anyhow::Result<Vec<Told>> {
     let filters = vec![format!("event.failure.{kind}.>"), format!("event.task.*.{kind}")];
     let mut end = 0;
     for filter in &filters {
@@ -44,7 +49,7 @@ pub(super) async fn told_of(bus: &Bus, kind: &Kind, key: Key) -> anyhow::Result<
         {
             let event: Value = serde_json::from_slice(&stored.body).unwrap_or(Value::Null);
             let at = domain::Timestamp::from_millis(stored.at_ms);
-            told.push(Told { line: told_line(&event, &stored.subject, at), event });
+            told.push(Told { line: told_line(&event, &stored.subject, at, width), event });
         }
         if end <= stored.seq {
             break;

@@ -19,6 +19,9 @@ use crate::{
     show::{ago, line},
 };
 
+/// How far the events of a task stand in.
+const INDENT: usize = 2;
+
 pub(super) async fn run(bus: &Bus, args: &ShowArgs, out: &Out) -> anyhow::Result<()> {
     let key = key(&args.task)?;
     let config = look::config(bus).await?;
@@ -41,7 +44,7 @@ pub(super) async fn run(bus: &Bus, args: &ShowArgs, out: &Out) -> anyhow::Result
         .into());
     };
     let gates = Seen::all(bus, &config).await?;
-    let told = told_of(bus, &found.kind, key).await?;
+    let told = told_of(bus, &found.kind, key, out.width().map(|width| width - INDENT)).await?;
     let now = Clock.now();
     let why = why(found, &config, &gates, now);
     if out.json {
@@ -94,7 +97,7 @@ fn text(found: &Found, config: &Config, why: &str, told: &[Told], now: Timestamp
     if !told.is_empty() {
         text.push_str("told\n");
         for told in told {
-            let _ = writeln!(text, "  {}", line(&told.line, 98));
+            let _ = writeln!(text, "{:INDENT$}{}", "", told.line);
         }
     }
     text

@@ -1,13 +1,20 @@
-use std::{path::PathBuf, time::Duration};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    pin::pin,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use bus::{Bus, FeedStart, Options, Stored};
 use domain::{Gate, GateName, GateState};
 use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use wire::subject;
 
-use super::{settings::Settings, stage::Stage};
+use super::{folder, settings::Settings, stage::Stage};
+use crate::exit::Ended;
 
 /// Run the main job on this machine: a private NATS server, every service, and the sandbox.
 ///
@@ -50,19 +57,22 @@ pub struct Args {
     /// The port of the sandbox
     #[arg(long, default_value_t = 4010)]
     pub sandbox_port: u16,
+
+    /// A server that somebody runs already: never touched from here
+    #[arg(long, env = "NATS_URL", hide = true)]
+    pub nats_url: Option<String>,
 }
 
-/// Runs until `shutdown`, then stops everything it started.
+/// Runs until `shutdown`, or until the terminal is closed, then stops everything it started.
 ///
 /// # Errors
 ///
 /// When something does not start.
 pub async fn run(args: &Args, shutdown: CancellationToken) -> anyhow::Result<()> {
-    if args.dir.exists() {
-        std::fs::remove_dir_all(&args.dir).context("empty the folder of the last run")?;
-    }
-    std::fs::create_dir_all(&args.dir).context("make the folder of this run")?;
-    let dir = args.dir.canonicalize().context("find the folder of this run")?;
+    refuse_a_server(args)?;
+    folder::free_port(args.nats_port, "--nats-port", "the NATS server")?;
+    folder::free_port(args.sandbox_port, "--sandbox-port", "the sandbox")?;
+    let dir = folder::prepare(&args.dir)?;
     let settings = Settings {
         agents: args.agents,
         relay: args.relay.clone(),
@@ -70,24 +80,50 @@ pub async fn run(args: &Args, shutdown: CancellationToken) -> anyhow::Result<()>
         every: Duration::from_secs(5),
         unconfirmed_after: Duration::from_secs(5),
     };
-    let mut stage = Stage::set(&dir, Some(args.nats_port), Some(args.sandbox_port), &settings)
-        .await
-        .context("start NATS and the sandbox (another `up` may still be running)")?;
-    std::fs::write(dir.join("nats.url"), stage.nats.url()).context("write nats.url")?;
-    if !args.calm {
-        stage.world.plant_stuck_nonce().await?;
-    }
-    let ran = tell_and_wait(args, &mut stage, &shutdown).await;
+    let mut closed = signal(SignalKind::hangup()).context("listen for signals")?;
+    let mut stop = pin!(async {
+        tokio::select! {
+            () = shutdown.cancelled() => (),
+            _ = closed.recv() => (),
+        }
+    });
+    let set = Stage::set(&dir, Some(args.nats_port), Some(args.sandbox_port), &settings);
+    let mut stage = tokio::select! {
+        set = set => set.context("start NATS and the sandbox")?,
+        // What has started so far ends with the future that started it.
+        () = &mut stop => {
+            say("stopped before everything had started");
+            return Ok(());
+        }
+    };
+    let ran = tokio::select! {
+        ran = tell_and_wait(args, &dir, &mut stage) => ran,
+        () = &mut stop => Ok(()),
+    };
     say("stopping everything this started");
     stage.strike().await;
     ran
 }
 
-async fn tell_and_wait(
-    args: &Args,
-    stage: &mut Stage,
-    shutdown: &CancellationToken,
-) -> anyhow::Result<()> {
+/// This is a rehearsal with a world, a configuration and a server of its own. Somebody whose
+/// environment names a server may think that it runs there, or be glad that it does not.
+fn refuse_a_server(args: &Args) -> Result<(), Ended> {
+    let named = args.nats_url.as_deref().map(str::trim).filter(|url| !url.is_empty());
+    // What an earlier run here has left in somebody's shell is no other server.
+    let named = named.filter(|url| folder::url_of_last_run(&args.dir).as_deref() != Some(url));
+    let Some(url) = named else { return Ok(()) };
+    Err(Ended::refused(format!(
+        "NATS_URL names the server {url}, and `portcullis up` starts one of its own, which it \
+         fills with the sandbox's configuration: unset NATS_URL to run that. To run on {url}, \
+         use `portcullis apply` and start the services with the same NATS_URL"
+    )))
+}
+
+async fn tell_and_wait(args: &Args, dir: &Path, stage: &mut Stage) -> anyhow::Result<()> {
+    folder::note_url(dir, &stage.nats.url())?;
+    if !args.calm {
+        stage.world.plant_stuck_nonce().await?;
+    }
     let options = Options {
         servers: stage.nats.url(),
         credentials: None,
@@ -102,7 +138,6 @@ async fn tell_and_wait(
     let mut narrator = Narrator { bus, heal_at: None, healed: args.calm, welcomed: 0 };
     loop {
         tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
             event = feed.next() => match event {
                 Ok(event) => narrate(&event),
                 Err(error) => tracing::debug!(%error, "events disturbed"),
@@ -204,7 +239,7 @@ fn narrate(event: &Stored) {
     say(&line);
 }
 
-#[expect(clippy::print_stderr, reason = "talk goes to stderr")]
+/// To stderr, of which nothing may be left: the terminal was closed.
 fn say(line: &str) {
-    eprintln!("{line}");
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }

@@ -1,6 +1,7 @@
 //! Running the whole fleet on one machine, as child processes.
 
 mod command;
+mod folder;
 pub mod nats;
 pub mod process;
 pub mod settings;

@@ -116,6 +116,7 @@ impl Stage {
             .args(args)
             .env("NATS_URL", self.nats.url())
             .stdin(std::process::Stdio::null())
+            .kill_on_drop(true)
             .output()
             .await
             .context("run portcullis")?;

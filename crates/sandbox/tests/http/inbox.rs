@@ -190,6 +190,8 @@ async fn refusals_move_nothing() {
         sandbox
             .set(json!({
                 "inbox_429": 1, "inbox_500": 1, "insufficient_funds": 1, "relay_5xx": 1,
+                // Confirmed before it is answered, the last one would be a 201.
+                "confirm_delay_ms": 60_000,
             }))
             .await;
         let mut statuses = Vec::new();

@@ -1,6 +1,7 @@
 mod config;
 mod gate;
 mod message;
+mod payment;
 mod task;
 
 use std::{str::FromStr, time::Duration};

@@ -392,6 +392,187 @@ impl GateState {
         }
     }
 }
+/// One payment, on `pay.<key>` in RECORD. The key is a digest of payee and purpose.
+/// Every write is a compare-and-set on the one before. The record is kept for ever: numbers
+/// and types of fields never change.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Payment {
+    /// `mainnet` or `testnet`.
+    #[prost(string, tag = "1")]
+    pub network: ::prost::alloc::string::String,
+    /// The payee as people write it.
+    #[prost(string, tag = "2")]
+    pub address: ::prost::alloc::string::String,
+    /// The payee decoded: the version byte, and the 20 bytes after it.
+    #[prost(uint32, tag = "3")]
+    pub version: u32,
+    #[prost(bytes = "vec", tag = "4")]
+    pub hash160: ::prost::alloc::vec::Vec<u8>,
+    /// Why the payee is paid; at most once for each purpose.
+    #[prost(string, tag = "5")]
+    pub purpose: ::prost::alloc::string::String,
+    /// What the task that first asked for it is about.
+    #[prost(string, tag = "6")]
+    pub source_key: ::prost::alloc::string::String,
+    /// The address that pays.
+    #[prost(string, tag = "7")]
+    pub wallet: ::prost::alloc::string::String,
+    /// The letter: where it goes, by both addresses, and what it says.
+    #[prost(string, tag = "8")]
+    pub to_btc: ::prost::alloc::string::String,
+    #[prost(string, tag = "9")]
+    pub to_stx: ::prost::alloc::string::String,
+    #[prost(string, tag = "10")]
+    pub content: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "11")]
+    pub amount_sats: u64,
+    /// When the stage was last written.
+    #[prost(uint64, tag = "12")]
+    pub at_ms: u64,
+    /// It was told once that the relay accepted it and never confirmed it.
+    #[prost(bool, tag = "13")]
+    pub unconfirmed_told: bool,
+    /// Oldest first.
+    #[prost(message, repeated, tag = "14")]
+    pub history: ::prost::alloc::vec::Vec<PaymentNote>,
+    /// In every stage but `intent`, where there are signed bytes.
+    #[prost(message, optional, tag = "15")]
+    pub signed: ::core::option::Option<Signed>,
+    /// In `sent`, `staged` and `unknown`.
+    #[prost(message, optional, tag = "16")]
+    pub sent: ::core::option::Option<Sent>,
+    /// One of `intent`, `signed`, `sent`, `staged`, `unknown`, `settled`, `rejected`: a word, so
+    /// that people who look at the raw record can read it.
+    #[prost(string, tag = "17")]
+    pub stage: ::prost::alloc::string::String,
+    /// In the stage of the same name; in no other.
+    #[prost(message, optional, tag = "18")]
+    pub staged: ::core::option::Option<Staged>,
+    /// In `unknown`.
+    #[prost(message, optional, tag = "19")]
+    pub doubt: ::core::option::Option<Doubt>,
+    /// In `settled`.
+    #[prost(message, optional, tag = "20")]
+    pub settlement: ::core::option::Option<Settlement>,
+    /// In `rejected`.
+    #[prost(message, optional, tag = "21")]
+    pub rejection: ::core::option::Option<Rejection>,
+}
+/// One line of a payment's history.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PaymentNote {
+    #[prost(uint64, tag = "1")]
+    pub at_ms: u64,
+    #[prost(string, tag = "2")]
+    pub what: ::prost::alloc::string::String,
+}
+/// A signed transfer. Whoever has it can make the payment happen.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Signed {
+    /// The origin nonce.
+    #[prost(uint64, tag = "1")]
+    pub nonce: u64,
+    /// The serialised transaction, its sponsor slot empty.
+    #[prost(bytes = "vec", tag = "2")]
+    pub transaction: ::prost::alloc::vec::Vec<u8>,
+    /// As computed before sponsoring; the chain knows another.
+    #[prost(string, tag = "3")]
+    pub txid: ::prost::alloc::string::String,
+    /// Our payment identifier.
+    #[prost(string, tag = "4")]
+    pub payment_id: ::prost::alloc::string::String,
+    /// The value of the payment header.
+    #[prost(string, tag = "5")]
+    pub header: ::prost::alloc::string::String,
+}
+/// The posts of one signed transfer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Sent {
+    #[prost(uint64, tag = "1")]
+    pub first_ms: u64,
+    #[prost(uint64, tag = "2")]
+    pub last_ms: u64,
+    /// Counted before each post.
+    #[prost(uint32, tag = "3")]
+    pub posts: u32,
+    /// Which process posted last, or was about to.
+    #[prost(string, tag = "4")]
+    pub by: ::prost::alloc::string::String,
+}
+/// An acceptance that is not yet a delivery.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Staged {
+    /// The relay's id of the payment.
+    #[prost(string, tag = "1")]
+    pub payment_id: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "2")]
+    pub check_url: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(uint64, tag = "3")]
+    pub since_ms: u64,
+}
+/// Why it is not known what became of a payment.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Doubt {
+    #[prost(uint64, tag = "1")]
+    pub since_ms: u64,
+    #[prost(string, tag = "2")]
+    pub cause: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub evidence: ::prost::alloc::string::String,
+    /// Since when nobody has been able to tell; absent while somebody can.
+    #[prost(uint64, optional, tag = "4")]
+    pub untold_since_ms: ::core::option::Option<u64>,
+}
+/// That a payment was made.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Settlement {
+    /// As the chain knows it, where that was told.
+    #[prost(string, optional, tag = "1")]
+    pub txid: ::core::option::Option<::prost::alloc::string::String>,
+    /// The inbox's id of the message; absent when it was paid for and never delivered.
+    #[prost(string, optional, tag = "2")]
+    pub message: ::core::option::Option<::prost::alloc::string::String>,
+    /// One of `delivered`, `already-redeemed`, `listed`, `redeemed`, `chain`, `earlier-message`.
+    #[prost(string, tag = "3")]
+    pub proof: ::prost::alloc::string::String,
+}
+/// Why signed bytes will never pay.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Rejection {
+    /// What spent the origin nonce instead; absent when the bytes never left.
+    #[prost(string, optional, tag = "1")]
+    pub txid: ::core::option::Option<::prost::alloc::string::String>,
+    /// It was these bytes, and the transfer in them did not take place.
+    #[prost(bool, tag = "2")]
+    pub aborted: bool,
+    #[prost(string, tag = "3")]
+    pub why: ::prost::alloc::string::String,
+}
+/// The nonces of one wallet, on `nonce.<address>` in RECORD; written in one atomic batch with
+/// the payment that takes or leaves one.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Wallet {
+    #[prost(string, tag = "1")]
+    pub address: ::prost::alloc::string::String,
+    /// The next nonce to be signed.
+    #[prost(uint64, tag = "2")]
+    pub next: u64,
+    /// Lowest nonce first.
+    #[prost(message, repeated, tag = "3")]
+    pub unfinished: ::prost::alloc::vec::Vec<Unfinished>,
+}
+/// A payment that holds a nonce and is neither settled nor rejected.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Unfinished {
+    #[prost(uint64, tag = "1")]
+    pub nonce: u64,
+    /// The payment's key: 32 hex digits.
+    #[prost(string, tag = "2")]
+    pub payment: ::prost::alloc::string::String,
+    /// Its bytes may have left.
+    #[prost(bool, tag = "3")]
+    pub sent: bool,
+}
 /// One piece of work, on `task.<kind>.<key>` in the stream WORK.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Task {
