@@ -114,3 +114,23 @@ async fn a_handler_that_answers_garbage_is_charged() {
     assert_eq!(world.events("event.failure.echo.service.garbled").await.len(), 3);
     assert_eq!(world.events("event.task.dead.echo").await.len(), 1);
 }
+
+/// W3, T1: a task whose chain is garbage is told of and put back; it does not stop a kind that
+/// runs one at a time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_garbled_chain_stops_only_its_own_task() {
+    let world = World::start(&ECHO_CONFIG.replace("lease =", "concurrency = 1\nlease =")).await;
+    let echo = Echo::start(&world.bus, "echo", |_, _| Says::done()).await;
+    let _services = [world.spawn("gatekeeper", &[]), world.spawn("dispatcher", &[])];
+    let garbled = task("echo", "echo/garbled");
+    store(&world, subject::state(&garbled.kind, garbled.key()), JUNK.to_vec()).await;
+    world.queue("echo", "echo/garbled").await;
+    eventually("it to be told", || async {
+        let told = world.events("event.task.parked.echo").await;
+        told.iter().any(|event| event["data"]["rest_until_ms"].is_u64()).then_some(())
+    })
+    .await;
+    world.queue("echo", "echo/after").await;
+    world.phase("echo", "echo/after", "completed").await;
+    assert_eq!(echo.asked().len(), 1, "what cannot be read is not run");
+}

@@ -1,6 +1,8 @@
 //! How gates close, open and drain, with real gatekeepers and dispatchers and a handler that
 //! does what the test says.
 
+mod waiting;
+
 use std::{
     sync::{
         Arc,

@@ -12,11 +12,13 @@
 )]
 
 mod claims;
+mod cli;
 mod faults;
 mod fence;
 mod garbage;
 mod gates;
 mod harness;
 mod payments;
+mod replay;
 mod sensor;
 mod setup;

@@ -64,6 +64,8 @@ async fn ended_and_contacted_agents_are_skipped() {
             attempt: 1,
             charged: 0,
             cost: domain::Cost::ZERO,
+            admitted: Vec::new(),
+            canary: Vec::new(),
             phase,
         };
         let chain = subject::state(&state.kind, state.source_key.key());

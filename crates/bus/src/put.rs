@@ -46,6 +46,11 @@ pub enum PutError {
     Refused { subject: String, code: u64, text: String },
 }
 
+/// Our own code for what the client does not even send.
+const TOO_LARGE: u64 = 413;
+/// The server's, for what exceeds the stream's largest message.
+const TOO_LARGE_FOR_STREAM: u64 = 10_054;
+
 #[derive(Deserialize)]
 struct Ack {
     #[serde(default)]
@@ -62,6 +67,11 @@ struct ApiError {
 }
 
 impl PutError {
+    /// Nothing was stored, and nothing of this size ever will be: trying again is in vain.
+    pub const fn too_large(&self) -> bool {
+        matches!(self, PutError::Refused { code: TOO_LARGE | TOO_LARGE_FOR_STREAM, .. })
+    }
+
     /// Nothing was stored, and reading again may let it through.
     pub const fn lost_race(&self) -> bool {
         matches!(self, PutError::Moved { .. } | PutError::Busy { .. } | PutError::Exists { .. })
@@ -115,6 +125,10 @@ impl Bus {
                     code: 503,
                     text: "no stream takes this subject just now".to_owned(),
                 });
+            }
+            Err(error) if error.kind() == async_nats::RequestErrorKind::MaxPayloadExceeded => {
+                let text = "more than the server takes in one message".to_owned();
+                return Err(PutError::Refused { subject, code: TOO_LARGE, text });
             }
             Err(_) => return Err(PutError::Unknown { subject }),
         };

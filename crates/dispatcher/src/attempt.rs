@@ -31,8 +31,10 @@ use crate::desk::Desk;
 const ROUNDS_MAX: u32 = 20;
 /// How long a task is put back whose state cannot be read just now.
 const AFTER_TROUBLE: Duration = Duration::from_secs(2);
-/// How long a task is put back whose state makes no sense.
+/// How long a task is put back at first whose state makes no sense; then twice as long.
 const AFTER_GARBAGE: Duration = Duration::from_secs(60);
+/// And at most so long.
+const AFTER_GARBAGE_MAX: Duration = Duration::from_secs(600);
 
 /// One delivery of a task that can be read, while it is attended to.
 struct Errand {
@@ -100,7 +102,7 @@ impl Errand {
             let found = if presume_new { Ok(None) } else { self.read_chain().await };
             let flow = match found {
                 Ok(found) => self.decide(found, presume_new, &mut won).await,
-                Err(error) => ControlFlow::Break(self.after(error)),
+                Err(error) => ControlFlow::Break(self.after(error).await),
             };
             presume_new = false;
             if let ControlFlow::Break(answer) = flow {
@@ -129,7 +131,7 @@ impl Errand {
         }
         let contact_exists = match self.has_contact(found.as_ref()).await {
             Ok(exists) => exists,
-            Err(error) => return ControlFlow::Break(self.after(error)),
+            Err(error) => return ControlFlow::Break(self.after(error).await),
         };
         // The gates last: what was read before may have taken long.
         let admission = self.admission();
@@ -148,6 +150,7 @@ impl Errand {
             admission: &admission,
             won: &gates_won,
             latched: latched.as_ref(),
+            lease: kind.lease,
             now: self.desk.fleet.clock.now(),
         });
         if presumed && matches!(step, Step::WinCanary { .. }) {
@@ -183,7 +186,7 @@ impl Errand {
                 let told = message::refuse_other(self, &report).await;
                 ControlFlow::Break(if told { Answer::Done } else { Answer::Nothing })
             }
-            (Step::Watch { .. }, Some(found)) => self.watch(kind, found).await,
+            (Step::Watch { lease, .. }, Some(found)) => self.watch(kind, lease, found).await,
             (Step::WinCanary { gates }, found) => {
                 let attempt = found.map_or(0, |found| found.value.attempt).saturating_add(1);
                 self.win_canaries(kind, &gates, admission, attempt, won).await
@@ -244,12 +247,12 @@ impl Errand {
     }
 
     /// Watches another's claim; takes the task over when that stands still for a lease.
-    async fn watch(&self, kind: &KindConfig, found: Versioned<TaskState>) -> Flow {
-        let seen = watch::watch(&self.desk, &self.delivery, &self.chain, &found, kind.lease).await;
+    async fn watch(&self, kind: &KindConfig, lease: Duration, found: Versioned<TaskState>) -> Flow {
+        let seen = watch::watch(&self.desk, &self.delivery, &self.chain, &found, lease).await;
         match seen {
             Seen::Moved => ControlFlow::Continue(()),
             // It is in good hands; should it come to harm, a lease later is soon enough.
-            Seen::Alive => ControlFlow::Break(Answer::PutBack(kind.lease)),
+            Seen::Alive => ControlFlow::Break(Answer::PutBack(lease)),
             Seen::Stopping => ControlFlow::Break(Answer::PutBack(Duration::ZERO)),
             Seen::Silent => {
                 let now = self.desk.fleet.clock.now();
@@ -316,12 +319,19 @@ impl Errand {
     }
 
     /// What to answer when the bus, or what lies on it, does not let us decide.
-    fn after(&self, error: StoreError) -> Answer {
-        let garbage = matches!(error, StoreError::Garbled { .. });
-        if garbage {
-            tracing::error!(chain = self.chain, "the state of a task makes no sense");
+    async fn after(&self, error: StoreError) -> Answer {
+        if !matches!(error, StoreError::Garbled { .. }) {
+            self.desk.grumble("decide on a task", error);
+            return Answer::PutBack(AFTER_TROUBLE);
         }
-        self.desk.grumble("decide on a task", error);
-        Answer::PutBack(if garbage { AFTER_GARBAGE } else { AFTER_TROUBLE })
+        let wait = after_garbage(self.delivery.delivered);
+        message::put_back_garbled(self, error, wait).await;
+        Answer::PutBack(wait)
     }
+}
+
+/// How long a task is put back that was delivered so often.
+fn after_garbage(delivered: u64) -> Duration {
+    let doublings = u32::try_from(delivered.saturating_sub(1).min(8)).unwrap_or(8);
+    AFTER_GARBAGE.saturating_mul(1 << doublings).min(AFTER_GARBAGE_MAX)
 }

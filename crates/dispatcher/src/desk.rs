@@ -15,7 +15,7 @@ use kit::Instant;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::latches::Latchboard;
+use crate::{latches::Latchboard, pull::limits::Paces};
 
 /// One for each dispatcher.
 #[derive(Debug)]
@@ -33,6 +33,7 @@ pub(crate) struct Desk {
     attended: Mutex<BTreeSet<(Kind, Key)>>,
     /// By task, the attempt that was given up when its lease was over.
     abandoned: Mutex<BTreeMap<(Kind, Key), u32>>,
+    paces: Mutex<Paces>,
     /// When trouble with the bus was last logged, and how often it was not since.
     grumbled: Mutex<Option<(Instant, u64)>>,
 }
@@ -65,6 +66,7 @@ impl Desk {
             running: AtomicU32::new(0),
             attended: Mutex::default(),
             abandoned: Mutex::default(),
+            paces: Mutex::default(),
             grumbled: Mutex::default(),
         }
     }
@@ -107,6 +109,19 @@ impl Desk {
     /// The first gate that `kind` needs and this dispatcher is latched on.
     pub(crate) fn latched(&self, kind: &Kind) -> Option<GateName> {
         self.latches.first_of(&self.fleet.config().needs(kind))
+    }
+
+    /// Takes in the paces of all draining kinds. Whether any of them changed.
+    pub(crate) fn paces(&self, paces: Paces) -> bool {
+        let mut known = lock(&self.paces);
+        let changed = *known != paces;
+        *known = paces;
+        changed
+    }
+
+    /// The pace of a draining kind, once it is known.
+    pub(crate) fn pace(&self, kind: &Kind) -> Option<usize> {
+        lock(&self.paces).get(kind).copied()
     }
 
     pub(crate) fn vitals(&self) -> Vitals {

@@ -68,12 +68,13 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// What goes on until the last attempt has ended: the gates, the latches, the beat.
+/// What goes on until the last attempt has ended: the gates, the latches, the paces, the beat.
 fn start_background(desk: &Arc<Desk>, until: &CancellationToken) -> Tasks {
     let fleet = &desk.fleet;
     let mut tasks = Tasks::new();
     tasks.spawn(fleet.gates.clone().keep(fleet.bus.clone(), until.clone()));
     tasks.spawn(latches::keep(desk.clone(), until.clone()));
+    tasks.spawn(pull::limits::keep(desk.clone(), until.clone()));
     let beating = desk.clone();
     tasks.spawn(beat::beat(fleet.clone(), until.clone(), move || beating.vitals()));
     tasks

@@ -3,9 +3,11 @@
 //!
 //! A kind is pulled only while every gate that it needs admits and none of them is latched.
 //! What a pull brings after that changed is judged again, and put back. While the gates are
-//! not known nothing is pulled; what runs goes on.
+//! not known nothing is pulled; what runs goes on. Of each kind no more is under way here
+//! than its concurrency, and the pace of a drain, allow.
 
 mod lanes;
+pub(crate) mod limits;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -193,12 +195,15 @@ impl Queues {
 
 /// Whether tasks of `kind` may be pulled now.
 fn admits(desk: &Desk, kind: &Kind) -> Admits {
-    match desk.fleet.gates.verdict(kind) {
-        Verdict::Blocked { .. } | Verdict::Unknown(_) => Admits::No,
-        Verdict::Open { .. } if desk.latched(kind).is_some() => Admits::No,
-        Verdict::Open { probing, .. } if !probing.is_empty() => Admits::Single,
-        Verdict::Open { .. } => Admits::Yes,
+    let Verdict::Open { probing, draining, .. } = desk.fleet.gates.verdict(kind) else {
+        return Admits::No;
+    };
+    if desk.latched(kind).is_some() {
+        return Admits::No;
     }
+    let config = desk.fleet.config();
+    let most = limits::at_most(config.kinds.get(kind), draining, desk.pace(kind));
+    if probing.is_empty() { Admits::UpTo(most) } else { Admits::Single(most) }
 }
 
 async fn sleep_for(desk: &Desk, rest: Option<Duration>) {

@@ -3,7 +3,7 @@ use crate::{Cause, GateName, Key, SourceKey, Timestamp};
 /// The failures that belong together: those that closed a gate and those that joined.
 ///
 /// Its number is one more than the gate's last while the gate is OPEN: then it gathers the
-/// failures that may close it. Who moved the gate, when and why, is the gate's log.
+/// failures that may close it, and lets go of those that no longer can. Who moved the gate, when and why, is the gate's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incident {
     pub gate: GateName,
@@ -30,8 +30,10 @@ pub struct JoinedFailure {
 }
 
 impl Incident {
-    /// How many single failures are kept; beyond that they are only counted.
-    pub const KEPT_MAX: usize = 500;
+    /// How many single failures are kept; beyond that they are only counted. The record is
+    /// written whole for each failure and every writing is kept, so this bounds what one
+    /// failure costs.
+    pub const KEPT_MAX: usize = 200;
 
     pub fn new(gate: GateName, number: u64) -> Self {
         Incident { gate, number, failures: Vec::new(), more: 0 }

@@ -27,5 +27,5 @@ pub use payment::{
     Doubt, Letter, Payee, Payment, PaymentNote, PaymentStage, Proof, Rejection, Sent, Settlement,
     Signed, Staged, Unfinished, Wallet,
 };
-pub use task::{Claim, Cost, Outcome, Phase, Task, TaskState};
+pub use task::{Claim, Cost, Outcome, Phase, Task, TaskState, event_id};
 pub use time::Timestamp;

@@ -161,20 +161,23 @@ pub struct Wallet {
     pub address: String,
     /// The next nonce to be signed.
     pub next: u64,
-    /// Lowest nonce first.
-    ///
-    /// Invariant: at most one is not sent, and it holds the highest nonce; so a nonce that is
-    /// given back never leaves a hole below one that is in use.
+    /// Invariant: at most one is not sent.
     pub unfinished: Vec<Unfinished>,
+    /// Nonces below `next` that nobody holds and the chain waits for, lowest first. The next
+    /// payment fills the first.
+    pub holes: Vec<u64>,
 }
 
-/// A payment that holds a nonce and is neither settled nor rejected.
+/// A payment that holds a nonce: until it is rejected, or settled and past in the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unfinished {
     pub nonce: u64,
     pub payment: Key,
     /// Its bytes may have left.
     pub sent: bool,
+    /// When it was settled on the word of the inbox or the relay; the chain has not been seen
+    /// to use its nonce since.
+    pub settled: Option<Timestamp>,
 }
 
 impl Payee {

@@ -30,6 +30,11 @@ pub struct TaskState {
     pub charged: u32,
     /// What all attempts cost together.
     pub cost: Cost,
+    /// Every gate that the kind needs, as it stood when the newest attempt was admitted. Kept
+    /// to the end of the attempt and beyond, so that it is told again as it was told first.
+    pub admitted: Vec<Admission>,
+    /// The probing gates for which the newest attempt is the canary.
+    pub canary: Vec<GateName>,
     pub phase: Phase,
 }
 
@@ -41,7 +46,8 @@ pub enum Phase {
     /// Waiting out its own delay. `charged` says whether its last attempt was its own fault.
     Resting { due: Timestamp, cause: Cause, charged: bool },
     /// Put back uncharged for a failure that it shares, or because a gate no longer admits.
-    Returned { gate: Option<GateName>, cause: Option<Cause> },
+    /// Not before `due`.
+    Returned { gate: Option<GateName>, cause: Option<Cause>, due: Timestamp },
     /// Done: the effect is recorded. Final.
     Completed { effect: String },
     /// The budget of attempts is spent.
@@ -59,11 +65,10 @@ pub enum Phase {
 pub struct Claim {
     pub holder: HolderId,
     pub begun: Timestamp,
-    /// Every gate that the kind needs, as it stood.
-    pub admitted: Vec<Admission>,
-    /// The probing gates for which this attempt is the canary.
-    pub canary: Vec<GateName>,
-    /// Counts the renewals of the lease: whoever sees it stand still for a whole lease, by
+    /// How long the holder may act after a renewal. A configuration applied since changes
+    /// nothing for this claim.
+    pub lease: Duration,
+    /// Counts the renewals of that lease: whoever sees it stand still for a whole lease, by
     /// their own clock, may take the task over.
     pub renewals: u32,
 }
@@ -119,6 +124,19 @@ impl Cost {
             sats: self.sats.saturating_add(other.sats),
         }
     }
+}
+
+/// The id of the event that tells how an attempt ended, `<kind>/<key>/<attempt>/<verb>`: the
+/// same for whoever tells it, so that telling twice counts once. The kind is part of it, since
+/// two kinds may work on one source key.
+///
+/// ```
+/// let key: domain::SourceKey = "a".parse().unwrap();
+/// let id = domain::event_id(&"welcome".parse().unwrap(), key.key(), 3, "failed");
+/// assert_eq!(id, "welcome/ca978112ca1bbdcafac231b39a23dc4d/3/failed");
+/// ```
+pub fn event_id(kind: &Kind, key: Key, attempt: u32, verb: &str) -> String {
+    format!("{kind}/{key}/{attempt}/{verb}")
 }
 
 impl Task {

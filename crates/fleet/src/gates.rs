@@ -40,6 +40,14 @@ struct Shared {
 struct Known {
     view: View,
     config: Arc<Config>,
+    backwards: Backwards,
+}
+
+/// For how long the gates have read older than they are known to be.
+#[derive(Debug, Default)]
+struct Backwards {
+    since_ms: Option<u64>,
+    said: bool,
 }
 
 /// How the keeper listens, and when it last asked the leader.
@@ -51,12 +59,19 @@ struct Ears {
 const HEAD_EVERY: Duration = Duration::from_secs(1);
 /// Between complete reads that failed or went stale while they were made.
 const READ_AGAIN: Duration = Duration::from_millis(100);
+/// While gates move, or a leader changes, a read may come out older than what is known. If
+/// that lasts so long, the log has shrunk, and no reading mends it.
+const SHRUNK_AFTER: Duration = Duration::from_secs(5);
 
 impl Gates {
     pub(crate) fn new(config: Arc<Config>) -> Self {
         Gates {
             shared: Arc::new(Shared {
-                known: Mutex::new(Known { view: View::new(), config }),
+                known: Mutex::new(Known {
+                    view: View::new(),
+                    config,
+                    backwards: Backwards::default(),
+                }),
                 changes: watch::Sender::new(0),
                 reread: Notify::new(),
                 started: Clock.instant(),
@@ -193,15 +208,22 @@ impl Gates {
         let at = self.now_ms();
         match self.snapshot(bus).await {
             Ok((token, gates, config)) => {
-                let mut taken = Ok(());
+                let (mut taken, mut shrunk) = (Ok(()), false);
                 self.change(|known| {
                     known.config = config;
                     taken = known.view.on_snapshot(token, gates, at);
+                    shrunk = known.backwards.shrunk(taken == Err(Reread::Backwards), at);
                 });
+                if shrunk {
+                    tracing::error!(
+                        token,
+                        "the gate log is shorter than it was: restart this service after \
+                         looking at the bus"
+                    );
+                }
                 match taken {
                     Ok(()) => return,
-                    Err(Reread::Moved) => (),
-                    Err(error @ Reread::Backwards) => tracing::warn!(%error, "read again"),
+                    Err(error) => tracing::debug!(%error, "read again"),
                 }
             }
             Err(error) => tracing::warn!(error, "gates cannot be read, holding"),
@@ -247,8 +269,47 @@ impl Gates {
     }
 }
 
+impl Backwards {
+    /// A read at `at_ms` came out `backwards` or not. Whether it is to be said now that the
+    /// log has shrunk: once, until a read comes out well again.
+    fn shrunk(&mut self, backwards: bool, at_ms: u64) -> bool {
+        if !backwards {
+            *self = Backwards::default();
+            return false;
+        }
+        let since = *self.since_ms.get_or_insert(at_ms);
+        let lasts = SHRUNK_AFTER.as_millis() <= u128::from(at_ms.saturating_sub(since));
+        lasts && !std::mem::replace(&mut self.said, lasts)
+    }
+}
+
 /// An error with everything behind it, for a log line.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let sources = std::iter::successors(error.source(), |error| error.source());
     sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A log that reads shorter is said to have shrunk when that lasts, once, and again only
+    /// after it has read well in between.
+    #[test]
+    fn a_shrunk_log_is_said_once() {
+        let mut backwards = Backwards::default();
+        let mut check = |read_backwards, at_ms, said| {
+            assert_eq!(backwards.shrunk(read_backwards, at_ms), said, "at {at_ms}");
+        };
+        check(true, 1_000, false);
+        check(true, 5_999, false);
+        check(true, 6_000, true);
+        check(true, 7_000, false);
+        check(true, 60_000, false);
+        check(false, 61_000, false);
+        check(true, 62_000, false);
+        check(false, 63_000, false);
+        check(true, 64_000, false);
+        check(true, 69_000, true);
+    }
 }

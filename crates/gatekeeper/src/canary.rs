@@ -9,16 +9,16 @@
 //!
 //! A dispatcher that dies between recording an end and telling it leaves the telling to the
 //! next one, which no longer knows that the attempt was a canary: the canary's record does.
-//! Nothing is concluded before every outcome that was told has been read, and the record and
-//! the task have stood still for [`SETTLED_AFTER`].
+//! Nothing is concluded before every outcome that was told by then has been read, and the record
+//! and the task have stood still for [`SETTLED_AFTER`].
 
 use std::time::Duration;
 
-use bus::Stored;
+use bus::{Backlog, BusError, Stored};
 use domain::{Admission, Blame, Canary, Cause, Epoch, Gate, Phase, TaskState};
 use fleet::store::{StoreError, read};
 use kit::Instant;
-use logic::gate::on_canary_late;
+use logic::gate::{UNDECIDED_AFTER, on_canary_late};
 use wire::{
     Wire as _,
     event::{AttemptTold, AttemptVerb},
@@ -28,7 +28,7 @@ use wire::{
 use crate::{
     Keeper,
     moves::{self, Carried},
-    outcomes,
+    outcomes, progress,
     record::Record,
     rounds::Memory,
     standing::look,
@@ -39,12 +39,28 @@ const SETTLED_AFTER: Duration = Duration::from_secs(5);
 /// The most links of a canary's record that are looked at.
 const LINKS_MAX: usize = 1_000;
 
-/// What is seen of a canary, and since when, by this process's own clock.
+/// What is seen of a canary, and since when, by this process's own clock: no other one tells
+/// how much time has passed. After a restart it is watched anew.
+#[derive(Clone, Debug)]
 pub(crate) struct Watch {
+    seen: Seen,
+    /// When this undecided canary was first seen.
+    begun: Instant,
+    /// Since when nothing about it has changed.
+    since: Instant,
+    /// The newest outcome that was told once it had to be decided; when that is read, every
+    /// earlier one is.
+    told: Option<u64>,
+}
+
+/// A canary as one round sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
     epoch: Epoch,
+    /// The sequence of the link with which its task won.
+    won: u64,
     attempt: u32,
     ended: Option<Ended>,
-    since: Instant,
 }
 
 /// How the canary's attempt has ended, as the chain of its task says.
@@ -73,31 +89,52 @@ impl Watch {
         let bus = &keeper.fleet.bus;
         let subject = subject::canary(&gate.name, gate.epoch);
         let links = bus.all(subject::RECORD, &subject, LINKS_MAX).await?;
-        let Some(canary) = newest(&links).filter(|canary| !canary.released) else {
+        let Some((canary, won)) = newest(&links).filter(|(canary, _)| !canary.released) else {
             memory.watch = None;
             return Ok(());
         };
-        let Some((kind, state)) = task_state(keeper, gate, &canary).await? else {
-            return late(keeper, gate, &canary).await;
-        };
-        let ended = ended(&state, &canary);
-        let same = memory.watch.as_ref().is_some_and(|watch| {
-            (watch.epoch, watch.attempt, &watch.ended) == (gate.epoch, canary.attempt, &ended)
-        });
-        if !same {
-            let (epoch, attempt) = (gate.epoch, canary.attempt);
-            let since = keeper.fleet.clock.instant();
-            memory.watch = Some(Watch { epoch, attempt, ended: ended.clone(), since });
-        }
-        let settled =
-            memory.watch.as_ref().is_some_and(|watch| SETTLED_AFTER <= watch.since.elapsed());
-        match ended {
-            None => late(keeper, gate, &canary).await,
-            Some(ended) if settled && all_read(keeper).await? => {
-                conclude(keeper, gate, &canary, kind, ended).await
+        let found = task_state(keeper, gate, &canary).await?;
+        let ended = found.as_ref().and_then(|(_, state)| ended(state, &canary));
+        let seen = Seen { epoch: gate.epoch, won, attempt: canary.attempt, ended };
+        let watch = Watch::follow(memory.watch.take(), seen, keeper.fleet.clock.instant());
+        let watch = memory.watch.insert(watch);
+        match (watch.seen.ended.clone(), found) {
+            (Some(ended), Some((kind, _))) => {
+                if SETTLED_AFTER <= watch.since.elapsed() && watch.all_read(keeper).await? {
+                    conclude(keeper, gate, &canary, kind, ended).await?;
+                }
+                Ok(())
             }
-            Some(_) => Ok(()),
+            _ => {
+                let under_way = watch.begun.elapsed();
+                if UNDECIDED_AFTER <= under_way && watch.all_read(keeper).await? {
+                    late(keeper, gate, &canary, under_way).await?;
+                }
+                Ok(())
+            }
         }
+    }
+
+    /// What is watched after a look: anew as far as something has changed.
+    fn follow(before: Option<Watch>, seen: Seen, now: Instant) -> Watch {
+        let same = |watch: &Watch| (watch.seen.epoch, watch.seen.won) == (seen.epoch, seen.won);
+        match before.filter(same) {
+            Some(watch) if watch.seen == seen => watch,
+            Some(Watch { begun, .. }) => Watch { seen, begun, since: now, told: None },
+            None => Watch { seen, begun: now, since: now, told: None },
+        }
+    }
+
+    /// Whether every outcome that was told before the first of these calls has been read and
+    /// decided upon. What is told meanwhile does not put it off.
+    async fn all_read(&mut self, keeper: &Keeper) -> anyhow::Result<bool> {
+        let told = match self.told {
+            Some(told) => told,
+            None => *self.told.insert(newest_outcome(keeper).await?),
+        };
+        let consumer = subject::GATEKEEPER_CONSUMER;
+        let backlog = keeper.fleet.bus.backlog(subject::EVENTS, consumer).await?;
+        Ok(read_up_to(&backlog, told))
     }
 }
 
@@ -144,44 +181,56 @@ async fn conclude(
     }
 }
 
-/// Closes the gate again when the canary has been undecided for too long.
-async fn late(keeper: &Keeper, gate: &Gate, canary: &Canary) -> anyhow::Result<()> {
-    let bus = &keeper.fleet.bus;
-    if keeper.fleet.clock.now().since(canary.begun) < logic::gate::UNDECIDED_AFTER
-        || !all_read(keeper).await?
-    {
-        return Ok(());
-    }
-    let Some(look) = look(bus, &gate.name).await? else { return Ok(()) };
+/// Closes the gate again: the canary has been undecided for too long.
+async fn late(
+    keeper: &Keeper,
+    gate: &Gate,
+    canary: &Canary,
+    under_way: Duration,
+) -> anyhow::Result<()> {
+    let Some(look) = look(&keeper.fleet.bus, &gate.name).await? else { return Ok(()) };
     let remedy = keeper.remedy(&gate.name);
-    let decision = on_canary_late(&look.gate, canary, &keeper.stamp(&look, &remedy));
+    let stamp = keeper.stamp(&look, &remedy);
+    let decision = on_canary_late(&look.gate, canary, under_way, &stamp);
     let record = Record::empty(&gate.name, gate.incident);
     match moves::carry_out(keeper, &look, &record, &decision, None).await? {
         Carried::Done(_) | Carried::Lost => Ok(()),
     }
 }
 
-/// Whether no outcome waits to be read: none that was told before can still decide.
-async fn all_read(keeper: &Keeper) -> anyhow::Result<bool> {
-    let consumer = subject::GATEKEEPER_CONSUMER;
-    let backlog = keeper.fleet.bus.backlog(subject::EVENTS, consumer).await?;
-    Ok(backlog.pending == 0 && backlog.in_flight == 0)
+/// The sequence of the newest outcome that was told; 0 if none is kept.
+async fn newest_outcome(keeper: &Keeper) -> Result<u64, BusError> {
+    let mut newest = 0;
+    for subject in progress::OUTCOMES {
+        let last = keeper.fleet.bus.last(subject::EVENTS, subject).await?;
+        newest = newest.max(last.map_or(0, |last| last.seq));
+    }
+    Ok(newest)
 }
 
-/// The newest readable link of a canary's record, begun when its task first won it: the same
-/// task takes it over with each new attempt, and is undecided all the while.
-fn newest(links: &[Stored]) -> Option<Canary> {
-    let mut canary: Option<Canary> = None;
+/// Whether everything up to `seq` was answered by whoever reads the outcomes.
+const fn read_up_to(outcomes: &Backlog, seq: u64) -> bool {
+    seq <= outcomes.ack_floor || (outcomes.pending == 0 && outcomes.in_flight == 0)
+}
+
+/// The newest readable link of a canary's record, begun when its task first won it, and the
+/// sequence of that: the same task takes it over with each new attempt, and is undecided all
+/// the while.
+fn newest(links: &[Stored]) -> Option<(Canary, u64)> {
+    let mut newest: Option<(Canary, u64)> = None;
     for link in links {
-        let Ok(mut link) = Canary::decode(&link.body) else { continue };
-        if let Some(before) = &canary
-            && (before.task, before.released) == (link.task, false)
+        let (seq, link) = (link.seq, Canary::decode(&link.body));
+        let Ok(mut canary) = link else { continue };
+        let mut won = seq;
+        if let Some((before, since)) = &newest
+            && (before.task, before.released) == (canary.task, false)
         {
-            link.begun = link.begun.min(before.begun);
+            canary.begun = before.begun;
+            won = *since;
         }
-        canary = Some(link);
+        newest = Some((canary, won));
     }
-    canary
+    newest
 }
 
 /// The state of the canary's task: of whichever kind behind the gate has it.
@@ -242,27 +291,57 @@ mod tests {
     }
 
     fn links(canaries: &[Canary]) -> Vec<Stored> {
-        let stored = |canary: &Canary| Stored {
+        let stored = |(canary, seq): (&Canary, u64)| Stored {
             subject: "canary.relay.3".to_owned(),
-            seq: 1,
+            seq,
             body: canary.encode().into(),
             at_ms: 0,
         };
-        canaries.iter().map(stored).collect()
+        canaries.iter().zip(1..).map(stored).collect()
     }
 
     /// A task that tries again and again as the canary is undecided since its first try; one
     /// that was given back, or another's, is not.
     #[test]
     fn undecided_since_the_first_try() {
-        let begun = |canaries: &[Canary]| newest(&links(canaries)).unwrap().begun.as_millis();
-        assert_eq!(begun(&[canary("a", 1, 10), canary("a", 2, 20), canary("a", 3, 30)]), 10);
+        let begun = |canaries: &[Canary]| {
+            let (canary, won) = newest(&links(canaries)).unwrap();
+            (canary.begun.as_millis(), won)
+        };
+        assert_eq!(begun(&[canary("a", 1, 10), canary("a", 2, 20), canary("a", 3, 30)]), (10, 1));
         let given_back = Canary { released: true, ..canary("a", 1, 10) };
-        assert_eq!(begun(&[given_back.clone(), canary("a", 2, 20)]), 20);
-        assert_eq!(begun(&[canary("b", 1, 10), canary("a", 1, 20)]), 20);
+        assert_eq!(begun(&[given_back.clone(), canary("a", 2, 20)]), (20, 2));
+        assert_eq!(begun(&[canary("b", 1, 10), canary("a", 1, 20)]), (20, 2));
         let mut garbage = links(&[canary("a", 1, 10)]);
         garbage[0].body = b"garbage".to_vec().into();
         assert_eq!(newest(&garbage), None);
+    }
+
+    /// The half hour goes on over new attempts of the same task and begins anew for the next
+    /// canary; whatever changes must first stand still.
+    #[tokio::test(start_paused = true)]
+    async fn its_time_is_measured_here() {
+        let see = |won, attempt| Seen { epoch: Epoch::new(3), won, attempt, ended: None };
+        let (clock, minute) = (kit::Clock, Duration::from_secs(60));
+        let first = Watch::follow(None, see(1, 1), clock.instant());
+        clock.sleep(minute).await;
+        let same = Watch::follow(Some(first), see(1, 1), clock.instant());
+        assert_eq!((same.begun.elapsed(), same.since.elapsed()), (minute, minute));
+        let told = Watch { told: Some(7), ..same };
+        let again = Watch::follow(Some(told), see(1, 2), clock.instant());
+        assert_eq!((again.begun.elapsed(), again.since.elapsed()), (minute, Duration::ZERO));
+        assert_eq!(again.told, None, "what the new attempt told is to be read too");
+        let next = Watch::follow(Some(again), see(2, 2), clock.instant());
+        assert_eq!(next.begun.elapsed(), Duration::ZERO);
+    }
+
+    /// What was told is read although newer outcomes keep coming in.
+    #[test]
+    fn read_while_more_is_told() {
+        let busy = Backlog { pending: 3, in_flight: 2, ack_floor: 40, ..Backlog::default() };
+        assert!(read_up_to(&busy, 40) && !read_up_to(&busy, 41));
+        // Answered out of order, or nothing was ever told.
+        assert!(read_up_to(&Backlog { ack_floor: 40, ..Backlog::default() }, 41));
     }
 
     /// Only an end of the very attempt that won the canary says anything.
@@ -275,6 +354,8 @@ mod tests {
             attempt,
             charged: 0,
             cost: Cost::ZERO,
+            admitted: Vec::new(),
+            canary: Vec::new(),
             phase,
         };
         let done = Phase::Completed { effect: "paid".to_owned() };

@@ -3,7 +3,10 @@
 use bus::Bus;
 use domain::{Gate, GateName, TaskState};
 use fleet::store::{StoreError, read};
-use logic::{gate::on_backlog_gone, pace::backlog_gone};
+use logic::{
+    gate::on_backlog_gone,
+    pace::{backlog_gone, held_elsewhere},
+};
 use wire::subject;
 
 use crate::{
@@ -39,9 +42,14 @@ pub(crate) async fn open_when_gone(keeper: &Keeper, gate: &Gate) -> anyhow::Resu
 }
 
 /// Walks the queue of every kind that needs the gate, up to the first task that still waits.
+/// What another gate holds back is that one's to drain.
 async fn gone(keeper: &Keeper, name: &GateName, opening: u64) -> Result<bool, StoreError> {
     let bus = &keeper.fleet.bus;
-    for kind in keeper.fleet.config().needing(name) {
+    let (config, gates) = (keeper.fleet.config(), keeper.gates());
+    for kind in config.needing(name) {
+        if held_elsewhere(&config, &gates, name, &kind) {
+            continue;
+        }
         let tasks = subject::tasks_of(&kind);
         let mut from = 1;
         while let Some(task) = bus.next(subject::WORK, &tasks, from).await? {

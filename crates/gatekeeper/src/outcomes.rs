@@ -11,7 +11,9 @@ use anyhow::{Context as _, bail};
 use bus::{Bus, Delivery, Queue};
 use domain::{Cause, Epoch, GateName, GateState};
 use fleet::store::StoreError;
-use logic::gate::{CompletedSeen, FailureSeen, Home, home, on_completed, on_failure};
+use logic::gate::{
+    CompletedSeen, FailureSeen, Home, counted_before, home, on_completed, on_failure,
+};
 use tokio_util::sync::CancellationToken;
 use wire::{
     event::{AttemptTold, AttemptVerb, shorten},
@@ -179,6 +181,12 @@ pub(crate) async fn failed(
     let remedy = keeper.remedy(name);
     for _ in 0..TRIES {
         let Some(look) = looked(keeper, name).await? else { return Ok(()) };
+        if let Some(number) = counted_before(&look.gate, seen)
+            && Record::read(bus, name, number).await?.incident.has(&seen.event)
+        {
+            tracing::debug!(gate = %name, event = seen.event, number, "counted already");
+            return Ok(());
+        }
         let record = match home(&look.gate, seen) {
             Home::None => Record::empty(name, look.gate.incident),
             Home::Incident(number) => Record::read(bus, name, number).await?,

@@ -16,8 +16,8 @@ use wire::{
 
 use crate::{Keeper, standing::at_epoch};
 
-const TASKS: &str = "event.task.>";
-const FAILURES: &str = "event.failure.>";
+/// How attempts and tasks end: the subjects on which that is told.
+pub(crate) const OUTCOMES: [&str; 2] = ["event.task.>", "event.failure.>"];
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Clocks of gatekeepers and servers may differ by so much.
 const MARGIN: Duration = Duration::from_secs(300);
@@ -44,13 +44,13 @@ async fn open(keeper: &Keeper) -> anyhow::Result<(Feed, u64)> {
     let bus = &keeper.fleet.bus;
     let since = since(keeper).await?;
     let mut newest = 0;
-    for subject in [TASKS, FAILURES] {
+    for subject in OUTCOMES {
         let last = bus.last(subject::EVENTS, subject).await?;
         // What is older than the feed is not in it.
         let last = last.filter(|last| since.as_millis() <= last.at_ms);
         newest = newest.max(last.map_or(0, |last| last.seq));
     }
-    let subjects = vec![TASKS.to_owned(), FAILURES.to_owned()];
+    let subjects = OUTCOMES.map(str::to_owned).to_vec();
     let start = FeedStart::Since(since.as_millis());
     Ok((bus.feed(subject::EVENTS, subjects, start).await?, newest))
 }

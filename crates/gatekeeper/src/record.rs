@@ -7,7 +7,7 @@ use wire::{Wire as _, event::shorten, subject};
 
 /// The failures that came first keep all that was said; the others only so many characters of
 /// it, so that a full record stays below the broker's limit of 1 MiB for a message.
-const WHOLE: usize = 50;
+const WHOLE: usize = 20;
 const EVIDENCE_MAX: usize = 100;
 
 /// An incident as it was read, and the sequence that the next write of it expects.
@@ -71,7 +71,10 @@ fn lean(mut incident: Incident) -> Incident {
 
 #[cfg(test)]
 mod tests {
-    use domain::{JoinedFailure, SourceKey, Timestamp};
+    use std::time::Duration;
+
+    use domain::{Blame, JoinedFailure, SourceKey, Timestamp};
+    use logic::gate::{FailureSeen, Stamp, first, on_failure};
 
     use super::*;
 
@@ -81,7 +84,7 @@ mod tests {
     fn a_full_record_fits() {
         let source_key: SourceKey = "k".repeat(SourceKey::LEN_MAX).parse().unwrap();
         let failure = |attempt| JoinedFailure {
-            event: format!("{}/{attempt}/failed", source_key.key()),
+            event: format!("welcome/{}/{attempt}/failed", source_key.key()),
             task: source_key.key(),
             source_key: source_key.clone(),
             attempt,
@@ -91,11 +94,44 @@ mod tests {
             evidence: "🛑".repeat(1_000),
         };
         let mut full = Incident::new("relay".parse().unwrap(), 1);
-        full.failures = (0..500).map(failure).collect();
-        assert!(1 << 20 < full.encode().len());
+        let kept = u32::try_from(Incident::KEPT_MAX).unwrap();
+        full.failures = (0..kept).map(failure).collect();
+        assert!(1 << 19 < full.encode().len());
         let lean = lean(full);
-        assert!(lean.encode().len() < 1 << 20);
+        assert!(lean.encode().len() < 1 << 19);
         assert_eq!(lean.failures[0].evidence.chars().count(), 1_000);
         assert_eq!(super::lean(lean.clone()), lean);
+    }
+
+    /// All that thousands of failures write while they gather, and every writing is kept, is
+    /// some megabytes: each has a task of its own, and answers at length.
+    #[test]
+    fn gathering_is_cheap() {
+        let relay: GateName = "relay".parse().unwrap();
+        let stamp = Stamp { now: Timestamp::from_millis(0), prev: 0, remedy: "" };
+        let gate = first(relay.clone(), "ann", &stamp);
+        let blame =
+            Blame::Shared { gate: relay.clone(), tasks: 0, within: Duration::from_secs(600) };
+        let (mut incident, mut written) = (Incident::new(relay, 1), 0);
+        for number in 0..2_202_u64 {
+            let source_key: SourceKey = format!("welcome/{number}").parse().unwrap();
+            let seen = FailureSeen {
+                event: format!("welcome/{}/1/failed", source_key.key()),
+                kind: "welcome".parse().unwrap(),
+                task: source_key.key(),
+                source_key,
+                attempt: 1,
+                cause: "relay.unavailable".parse().unwrap(),
+                blame: blame.clone(),
+                admitted: Vec::new(),
+                canary: Vec::new(),
+                at: Timestamp::from_millis(number * 1_000),
+                evidence: "5".repeat(1_000),
+            };
+            let decision = on_failure(&gate, &incident, &seen, &stamp).unwrap();
+            incident = super::lean(decision.incident.unwrap());
+            written += incident.encode().len();
+        }
+        assert!(written < 20_000_000, "{written}");
     }
 }

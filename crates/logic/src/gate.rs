@@ -29,7 +29,8 @@
 //! Promises: one closing is one incident, each failure is counted in exactly one of them, and
 //! a straggler moves nothing (G5); what opens is a person, and what follows that opening (G3);
 //! opening goes through a canary unless a person says otherwise (G4). "Counted once" reaches
-//! as far back as a record keeps single failures, see [`Incident::KEPT_MAX`].
+//! as far back as a record keeps single failures, see [`Incident::KEPT_MAX`]. While a gate is
+//! OPEN its record keeps what may still close it; what no longer can was never an incident.
 //!
 //! [`Blame::Shared`]: domain::Blame::Shared
 //! [`Incident::KEPT_MAX`]: domain::Incident::KEPT_MAX
@@ -44,7 +45,7 @@ mod stories;
 
 pub use canary::{CompletedSeen, UNDECIDED_AFTER, on_backlog_gone, on_canary_late, on_completed};
 pub use failure::{FailureSeen, on_failure};
-pub use home::{Home, Misplaced, home};
+pub use home::{Home, Misplaced, counted_before, home};
 pub use person::{PersonCloses, PersonOpens, Refusal, close, open};
 
 use domain::{Actor, Admission, Cause, Epoch, Gate, GateName, GateState, Incident, Timestamp};

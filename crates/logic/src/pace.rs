@@ -9,7 +9,7 @@
 //!
 //! A kind's limit is its share of the pace of every gate that it needs, or its own
 //! concurrency if that is less, and its resting tasks on top: a resting message keeps its
-//! slot in the consumer. The limit is a second line behind the gates, so a share is never
+//! slot in the consumer. Kinds that another gate holds back have no part in the sharing. The limit is a second line behind the gates, so a share is never
 //! zero: a kind with nothing waiting must not starve another.
 //!
 //! Everything is a function of the newest gate messages and of what was told, each event
@@ -59,15 +59,15 @@ impl Pace {
 
     /// Takes one link of a task's chain: from STATE, or from the event that tells it.
     pub fn on_state(&mut self, key: Key, state: &TaskState, now: Timestamp) {
-        match state.phase {
-            Phase::Resting { due, .. } => {
-                self.on_resting(state.kind.clone(), key, state.attempt, due, now);
-            }
-            _ => self.on_gone_on(&state.kind, key, state.attempt),
+        match rests_until(&state.phase) {
+            Some(due) => self.on_resting(state.kind.clone(), key, state.attempt, due, now),
+            None => self.on_gone_on(&state.kind, key, state.attempt),
         }
     }
 
-    /// Takes the news that a task rests until `due` after its `attempt`.
+    /// Takes the news that a task rests until `due` after its `attempt`, whatever for: put
+    /// back for a gate or for others' failures, it keeps its slot just the same. Put back
+    /// again before it could begin another attempt, it rests until the later time.
     pub fn on_resting(
         &mut self,
         kind: Kind,
@@ -77,7 +77,9 @@ impl Pace {
         now: Timestamp,
     ) {
         let at = (kind, key);
-        let newer = self.resting.get(&at).is_none_or(|rest| rest.attempt < attempt);
+        let newer = self.resting.get(&at).is_none_or(|rest| {
+            rest.attempt < attempt || (rest.attempt == attempt && rest.resting && rest.due < due)
+        });
         if newer && now < due {
             self.resting.insert(at, Rest { attempt, due, resting: true });
         }
@@ -124,18 +126,18 @@ impl Pace {
         now: Timestamp,
     ) -> KindLimit {
         let needs = config.needs(kind);
-        let state = |name: &GateName| gates.get(name).map(|gate| gate.state);
-        let blocks = |name: &GateName| matches!(state(name), None | Some(GateState::Closed));
         let shares = needs.iter().filter_map(|name| {
             let pace = self.pace(config, name, gates.get(name))?;
-            Some(share(pace, &config.needing(name), kind))
+            let mut flowing = config.needing(name);
+            flowing.retain(|other| other == kind || !held_elsewhere(config, gates, name, other));
+            Some(share(pace, &flowing, kind))
         });
         let concurrency = config.kinds.get(kind).and_then(|config| config.concurrency);
         // Never nothing: an idle kind must not starve another, and 0 is no limit to the broker.
         let at_once = shares.chain(concurrency).min().unwrap_or(UNLIMITED).max(1);
         KindLimit {
             max_ack_pending: at_once.saturating_add(self.resting(kind, now)).min(UNLIMITED),
-            paused: needs.iter().any(blocks),
+            paused: needs.iter().any(|name| blocks(gates.get(name))),
         }
     }
 
@@ -167,6 +169,31 @@ impl Pace {
     }
 }
 
+/// Whether `kind` does not flow whatever the gate `name` says: another one that it needs is
+/// CLOSED or unknown. A drain of `name` then neither shares with it nor waits for it; that
+/// other gate opens with a canary and a drain of its own.
+pub fn held_elsewhere(
+    config: &Config,
+    gates: &BTreeMap<GateName, Gate>,
+    name: &GateName,
+    kind: &Kind,
+) -> bool {
+    config.needs(kind).iter().any(|other| other != name && blocks(gates.get(other)))
+}
+
+/// Until when a task in this phase waits out a delay of its own, if it does.
+pub const fn rests_until(phase: &Phase) -> Option<Timestamp> {
+    match phase {
+        Phase::Resting { due, .. } | Phase::Returned { due, .. } => Some(*due),
+        Phase::Claimed(_)
+        | Phase::Completed { .. }
+        | Phase::Dead { .. }
+        | Phase::Withdrawn { .. }
+        | Phase::Revived { .. }
+        | Phase::Parked { .. } => None,
+    }
+}
+
 /// Whether nothing is left of what waited when a gate opened.
 ///
 /// `opening` is the stream sequence of the PROBING message that a person's opening wrote;
@@ -185,6 +212,10 @@ pub fn backlog_gone<'a>(
     };
     let mut older = waiting.into_iter().filter(|(seq, _)| *seq < opening);
     older.all(|(_, phase)| phase.is_some_and(gone))
+}
+
+fn blocks(gate: Option<&Gate>) -> bool {
+    gate.is_none_or(|gate| gate.state == GateState::Closed)
 }
 
 /// What one kind gets of a gate's pace: an even part, the odd ones going to the first kinds.

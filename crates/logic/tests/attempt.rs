@@ -23,6 +23,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => who.prop_map(Act::LoseAnswer),
         4 => (1u64..4_000).prop_map(Act::Pass),
         1 => gate_state().prop_map(Act::Gate),
+        1 => (1u32..4).prop_map(Act::Lease),
         1 => Just(Act::Count),
         1 => Just(Act::Contact),
         1 => Just(Act::Withdraw),

@@ -104,6 +104,7 @@ fn accepted() {
          paid 200 | msg=msg_1 => delivered msg_1 -
          paid 201 | msg=msg_1 | status=pending | pay=pay_1 => staged pay_1
          paid 202 | status=pending | pay=pay_1 => staged pay_1
+         paid 201 | msg=msg_1 | status=pending => payment.unknown
          paid 202 => payment.unknown
          paid 201 => payment.unknown
          paid 409 | error=already_redeemed | had=msg_2 => redeemed msg_2",

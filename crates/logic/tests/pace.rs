@@ -11,7 +11,7 @@ use domain::{
 };
 use logic::{
     gate::{Stamp, first},
-    pace::{KindLimit, Pace, UNLIMITED, backlog_gone},
+    pace::{KindLimit, Pace, UNLIMITED, backlog_gone, held_elsewhere},
 };
 use proptest::prelude::*;
 
@@ -150,8 +150,7 @@ fn a_rest_ends_when_it_is_due_or_the_task_goes_on() {
     let claim = Claim {
         holder: "d1".parse().unwrap(),
         begun: now,
-        admitted: Vec::new(),
-        canary: Vec::new(),
+        lease: Duration::from_secs(30),
         renewals: 0,
     };
     let mut pace = Pace::new();
@@ -163,6 +162,58 @@ fn a_rest_ends_when_it_is_due_or_the_task_goes_on() {
     assert_eq!(pace.resting(&kind, now), 0);
 }
 
+/// Whatever a task was put back for, it keeps its slot until it is due, so that another one may
+/// run: returned for a failure that it shares, held once more without a new attempt. Late
+/// copies of the old news bring nothing back.
+#[test]
+fn whatever_waits_keeps_its_slot() {
+    let kind = kinds()[1].clone();
+    let at = Timestamp::from_millis;
+    let returned = |due| Phase::Returned { gate: Some(relay()), cause: None, due: at(due) };
+    let limit = |pace: &Pace, now| {
+        let gates = gates(Some(GateState::Probing));
+        pace.limit(&config(), &gates, &kind, at(now)).max_ack_pending
+    };
+    let mut pace = Pace::new();
+    assert_eq!(limit(&pace, 0), 1);
+    pace.on_state(key(0), &task_state(1, returned(1_000)), at(0));
+    assert_eq!((limit(&pace, 0), limit(&pace, 1_000)), (2, 1));
+    pace.on_resting(kind.clone(), key(0), 1, at(2_000), at(1_000));
+    assert_eq!((limit(&pace, 1_000), limit(&pace, 2_000)), (2, 1));
+    pace.on_gone_on(&kind, key(0), 1);
+    pace.on_resting(kind.clone(), key(0), 1, at(2_000), at(1_000));
+    assert_eq!(limit(&pace, 1_000), 1);
+}
+
+/// A kind that another gate holds back takes no part of a drain; once that gate lets it
+/// through, the two share again.
+#[test]
+fn a_held_kind_takes_no_share() {
+    let [prompt, welcome] = kinds();
+    let wallet: GateName = "wallet".parse().unwrap();
+    let mut config = config();
+    config.kinds.get_mut(&prompt).unwrap().needs.push(wallet.clone());
+    let mut pace = Pace::new();
+    for event in 0..3 {
+        tell(&mut pace, &Fact::Completed { event, epoch: 4 });
+    }
+    let stamp = Stamp { now: NOW, prev: 0, remedy: "" };
+    let limits = |state: Option<GateState>| {
+        let mut gates = gates(Some(GateState::Draining));
+        if let Some(state) = state {
+            let gate = Gate { state, ..first(wallet.clone(), "ann", &stamp) };
+            gates.insert(wallet.clone(), gate);
+        }
+        let held = held_elsewhere(&config, &gates, &relay(), &prompt);
+        let limit = |kind| pace.limit(&config, &gates, kind, NOW).max_ack_pending;
+        (held, limit(&welcome))
+    };
+    assert_eq!(limits(Some(GateState::Open)), (false, 2));
+    assert_eq!(limits(Some(GateState::Probing)), (false, 2));
+    assert_eq!(limits(Some(GateState::Closed)), (true, 4));
+    assert_eq!(limits(None), (true, 4));
+}
+
 /// The backlog is what was queued before the opening; only what ended, rests for its own
 /// fault or may not run at all is gone.
 #[test]
@@ -170,7 +221,7 @@ fn the_backlog_is_gone_when_nothing_older_waits() {
     let cause: Cause = "target.invalid".parse().unwrap();
     let due = Timestamp::from_millis(0);
     let rests = |charged| Phase::Resting { due, cause: cause.clone(), charged };
-    let returned = Phase::Returned { gate: None, cause: None };
+    let returned = Phase::Returned { gate: None, cause: None, due };
     let revived = Phase::Revived { by: "ann".to_owned(), note: "again".to_owned() };
     let parked = Phase::Parked { cause: cause.clone(), evidence: String::new() };
     let completed = Phase::Completed { effect: String::new() };
@@ -188,7 +239,8 @@ fn the_backlog_is_gone_when_nothing_older_waits() {
 fn task_state(attempt: u32, phase: Phase) -> TaskState {
     let (kind, source_key) = (kinds()[1].clone(), source_key(0));
     let (at, charged, cost) = (Timestamp::from_millis(0), 0, Cost::ZERO);
-    TaskState { kind, source_key, at, attempt, charged, cost, phase }
+    let (admitted, canary) = (Vec::new(), Vec::new());
+    TaskState { kind, source_key, at, attempt, charged, cost, admitted, canary, phase }
 }
 
 fn relay() -> GateName {

@@ -2,7 +2,10 @@ use std::{path::PathBuf, process::Stdio};
 
 use clap::{Args as ArgsOf, Parser, Subcommand};
 
-use crate::{exit, gate::GateCommand, replay, task::TaskCommand, up, watch::WatchArgs};
+use crate::{
+    exit, gate::GateCommand, payment::PaymentCommand, replay, task::TaskCommand, up,
+    watch::WatchArgs,
+};
 
 /// Operate a Portcullis fleet: its configuration, its gates and its tasks.
 ///
@@ -31,6 +34,9 @@ pub enum Command {
     /// See tasks: what waits, and why
     #[command(subcommand, after_help = exit::HELP)]
     Task(TaskCommand),
+    /// Decide what only a person can about the wallet that pays
+    #[command(subcommand, after_help = exit::HELP)]
+    Payment(PaymentCommand),
     /// Follow what is told, event by event
     #[command(after_help = exit::HELP)]
     Watch(WatchArgs),

@@ -17,6 +17,7 @@ mod value;
 use domain::Config;
 use toml::de::DeTable;
 
+pub(crate) use agree::PAYER;
 pub use notes::{Problem, Warning};
 pub(crate) use value::{nearest, parse_duration, spell_duration};
 

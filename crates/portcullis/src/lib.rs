@@ -3,7 +3,9 @@
 //! * [`file`]: the configuration file, read with every problem told at once;
 //! * [`apply`]: brings the bus to what the file says;
 //! * [`gate`], [`task`], [`watch`]: see and move what runs;
-//! * [`exit`]: the exit codes; [`out`]: stdout is data, stderr is talk.
+//! * [`payment`]: decide what only a person can about the wallet;
+//! * [`up`], [`replay`]: the whole fleet on one machine;
+//! * [`exit`]: the exit codes; [`stop`]: signals; [`out`]: stdout is data, stderr is talk.
 
 pub mod apply;
 mod args;
@@ -12,9 +14,11 @@ pub mod file;
 pub mod gate;
 mod look;
 pub mod out;
+pub mod payment;
 mod reach;
 pub mod replay;
 mod show;
+pub mod stop;
 pub mod task;
 pub mod up;
 pub mod watch;
@@ -34,6 +38,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
         Command::Apply(apply) => apply::command::run(apply, &Out::new(apply.bus.json)).await,
         Command::Gate(gate) => gate::run(gate, &shutdown).await,
         Command::Task(task) => task::run(task).await,
+        Command::Payment(payment) => payment::run(payment).await,
         Command::Watch(watch) => watch::run(watch, &shutdown).await,
         Command::Up(up) => up::run(up, shutdown).await,
         Command::Replay(replay) => replay::run(replay, shutdown).await,

@@ -244,3 +244,49 @@ pub(crate) fn held_by<'a>(
     });
     seen.filter(|(_, seen)| seen.state() == GateState::Closed).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::Epoch;
+    use logic::gate::{Stamp, first};
+
+    use super::*;
+
+    /// A latch is news until its gate has moved: a service may keep it while the gate is
+    /// CLOSED, and nobody is waited for any more. Where the gate is not known, it is news.
+    #[test]
+    fn answered_latches_are_no_news() {
+        let relay: GateName = "relay".parse().unwrap();
+        let now = Timestamp::from_millis(60_000);
+        let latch = |epoch| Latch {
+            gate: relay.clone(),
+            epoch: Epoch::new(epoch),
+            event: format!("e{epoch}"),
+            since: Timestamp::from_millis(30_000),
+        };
+        let beat = Beat {
+            service: "welcome-payer".to_owned(),
+            id: "13e1".to_owned(),
+            at: now,
+            config_version: 1,
+            running: 0,
+            latches: vec![latch(3), latch(3)],
+            blind: String::new(),
+            head: 7,
+        };
+        let beats = BTreeMap::from([(("welcome-payer".to_owned(), "13e1".to_owned()), beat)]);
+        let pulse = Pulse { beats };
+        let stamp = Stamp { now, prev: 1, remedy: "" };
+        let at = |epoch| {
+            let gate = first(relay.clone(), "ann", &stamp);
+            Seen::Known(Box::new(Gate { epoch: Epoch::new(epoch), ..gate }))
+        };
+        let lines = |seen: &Seen| pulse.latched_lines(&relay, seen, now);
+        let told = "welcome-payer 13e1 holds itself back here since 30 s ago after 2 failed \
+                    attempts, until a gatekeeper answers";
+        assert_eq!(lines(&at(3)), [told]);
+        assert_eq!(lines(&Seen::Garbled), [told]);
+        assert_eq!(lines(&at(4)), Vec::<String>::new());
+        assert!(pulse.latched_lines(&"wallet".parse().unwrap(), &at(3), now).is_empty());
+    }
+}

@@ -3,14 +3,22 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use portcullis::{Args, exit, out::Out, run};
+use portcullis::{Args, exit, out::Out, run, stop::Signals};
+use tokio_util::sync::CancellationToken;
+
+/// What shells report for a program that a Ctrl-C has ended.
+const STOPPED: u8 = 130;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let args = Args::parse();
     kit::init_logs(&kit::LogArgs { log: args.log.clone(), log_format: kit::LogFormat::Text });
-    let ended = match kit::shutdown_on_signal() {
-        Ok(shutdown) => run(args, shutdown).await,
+    let shutdown = CancellationToken::new();
+    let ended = match Signals::listen() {
+        Ok(signals) => tokio::select! {
+            ended = run(args, shutdown.clone()) => ended,
+            () = signals.twice(shutdown) => return ExitCode::from(STOPPED),
+        },
         Err(error) => Err(anyhow::Error::new(error).context("listen for signals")),
     };
     match ended {

@@ -2,16 +2,21 @@
 
 use std::time::Duration;
 
-use bus::{Backlog, BusError};
-use domain::{Gate, GateName, GateState, Kind};
-use fleet::{Fleet, gate_log};
+use bus::Backlog;
+use domain::{Gate, GateName, GateState, Kind, TaskState, Timestamp};
+use fleet::{
+    Fleet, gate_log,
+    store::{StoreError, read},
+};
 use kit::Clock;
-use logic::{sensor::Verdict, view};
+use logic::{pace::rests_until, sensor::Verdict, view};
 use tokio_util::sync::CancellationToken;
 use wire::subject;
 
 /// How long a cycle waits for the gates to be read again after a refused create.
 const FRESH_WITHIN: Duration = Duration::from_secs(2);
+/// The most tasks that are looked at one by one; what is behind them counts as waiting.
+const LOOKED_AT_MAX: usize = 1_000;
 
 /// Asks the gates on behalf of one cycle.
 #[derive(Debug)]
@@ -109,7 +114,7 @@ impl<'a> Gates<'a> {
     async fn probing(&mut self, gate: GateName, token: u64) -> Leave {
         let waiting = match self.waiting {
             Some((at, waiting)) if at == token => waiting,
-            _ => match self.queued().await {
+            _ => match self.queued(&gate).await {
                 Ok(waiting) => waiting,
                 Err(error) => {
                     tracing::warn!(%error, "what waits cannot be counted, nothing is created");
@@ -122,12 +127,48 @@ impl<'a> Gates<'a> {
         Leave { verdict: Verdict::Probing { gate, waiting }, token: Some(token) }
     }
 
-    async fn queued(&self) -> Result<u64, BusError> {
+    /// How many tasks there are that may yet be the canary of the probing gate, or are it.
+    async fn queued(&self, gate: &GateName) -> Result<u64, StoreError> {
         let consumer = subject::dispatch_consumer(self.kind);
         let Backlog { pending, in_flight, .. } =
             self.fleet.bus.backlog(subject::WORK, &consumer).await?;
-        Ok(pending.saturating_add(in_flight))
+        // What was never delivered is free to run; what was may only wait out its time.
+        if 0 < pending || in_flight == 0 {
+            return Ok(pending.saturating_add(in_flight));
+        }
+        Ok(in_flight.saturating_sub(self.resting(gate).await?))
     }
+
+    /// How many of the tasks in the queue rest and so leave a probing gate to others.
+    async fn resting(&self, gate: &GateName) -> Result<u64, StoreError> {
+        let (bus, tasks) = (&self.fleet.bus, subject::tasks_of(self.kind));
+        let standing = self.fleet.gates.standing(gate).map(|standing| standing.gate);
+        let (mut resting, mut from) = (0, 1);
+        for _ in 0..LOOKED_AT_MAX {
+            let Some(task) = bus.next(subject::WORK, &tasks, from).await? else { break };
+            from = task.seq + 1;
+            let Some((kind, key)) = subject::parse_task(&task.subject) else { continue };
+            let subject = subject::state(&kind, key);
+            let now = Clock.now();
+            match read::<TaskState>(bus, subject::STATE, &subject).await {
+                Ok(Some(found)) if rests(&found.value, standing.as_ref(), now) => resting += 1,
+                Ok(_) | Err(StoreError::Garbled { .. }) => (),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(resting)
+    }
+}
+
+/// Whether the task waits out its time and leaves it to others to be the canary of `probing`.
+/// The canary itself may rest too, while what it did is unknown.
+fn rests(state: &TaskState, probing: Option<&Gate>, now: Timestamp) -> bool {
+    let its_canary = probing.is_some_and(|gate| {
+        let mut admitted = state.admitted.iter();
+        state.canary.contains(&gate.name)
+            && admitted.any(|it| it.gate == gate.name && it.epoch == gate.epoch)
+    });
+    !its_canary && rests_until(&state.phase).is_some_and(|due| now < due)
 }
 
 /// Whether the gates let tasks be created at all, as far as is known.

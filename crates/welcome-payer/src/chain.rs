@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use domain::{PayerConfig, Payment};
-use logic::payment::{ChainFacts, ChainTransaction, ChainWord, WalletFacts, judge};
+use logic::payment::{ChainFacts, ChainTransaction, ChainWord, Fate, WalletFacts, judge};
 use serde_json::Value;
-use stacks::{Address, Network, sbtc_contract};
+use stacks::{Address, ContractId, Network, Principal, sbtc_contract};
+use wire::event::shorten;
 
 use crate::http::{self, Response};
 
@@ -67,10 +68,12 @@ impl Chain {
             return Ok(facts);
         }
         let found = self.transaction(nonce).await?;
-        facts.at_nonce = Some(found.as_ref().map(|found| self.read(found, payment)));
-        if facts.at_nonce.as_ref().is_some_and(|found| {
-            found.as_ref().is_some_and(|found| !(found.ours && found.succeeded))
-        }) {
+        facts.at_nonce = Some(found.as_ref().map(|found| read(found, self.network, payment)));
+        if facts
+            .at_nonce
+            .as_ref()
+            .is_some_and(|found| found.as_ref().is_some_and(|found| !settled(found)))
+        {
             facts.tip = Some(self.tip().await?);
         }
         Ok(facts)
@@ -83,7 +86,7 @@ impl Chain {
     /// When the API does not say.
     pub(crate) async fn wallet_facts(&self) -> Result<WalletFacts, Silent> {
         let (chain_next, mempool) = (self.next_nonce().await?, self.mempool().await?);
-        Ok(WalletFacts { chain_next, mempool, unknown_messages: Vec::new() })
+        Ok(WalletFacts { chain_next, mempool })
     }
 
     /// The nonce that the chain expects next, confirmed transactions only.
@@ -100,9 +103,14 @@ impl Chain {
         let path = format!("/extended/v1/address/{}/nonces", self.wallet);
         let body = self.get("the nonces", &path).await?;
         let nonces = body.pointer("/detected_mempool_nonces").and_then(Value::as_array);
-        let last = body.pointer("/last_mempool_tx_nonce").and_then(Value::as_u64);
-        let listed = nonces.into_iter().flatten().filter_map(Value::as_u64);
-        Ok(listed.chain(last).collect())
+        let listed: Option<Vec<u64>> =
+            nonces.and_then(|nonces| nonces.iter().map(Value::as_u64).collect());
+        let Some(mut nonces) = listed else {
+            let complaint = "an answer without detected_mempool_nonces".to_owned();
+            return Err(Silent { what: "the nonces", complaint });
+        };
+        nonces.extend(body.pointer("/last_mempool_tx_nonce").and_then(Value::as_u64));
+        Ok(nonces)
     }
 
     /// The transaction in the chain with our `nonce`, looked for newest first.
@@ -134,24 +142,6 @@ impl Chain {
         ours && canonical && found.get("nonce").and_then(Value::as_u64) == Some(nonce)
     }
 
-    /// Is it the transfer of this payment? Its id tells nothing, since the sponsor changes it.
-    fn read(&self, found: &Value, payment: &Payment) -> ChainTransaction {
-        let text = |path: &str| found.pointer(path).and_then(Value::as_str).unwrap_or_default();
-        let contract = sbtc_contract(self.network).to_string();
-        let ours = text("/contract_call/contract_id") == contract
-            && text("/contract_call/function_name") == "transfer"
-            && text("/contract_call/function_args/0/repr") == format!("u{}", payment.amount.get())
-            && text("/contract_call/function_args/2/repr") == format!("'{}", payment.letter.to_stx);
-        let (status, kind) = (text("/tx_status"), text("/tx_type"));
-        ChainTransaction {
-            txid: text("/tx_id").trim_start_matches("0x").to_owned(),
-            height: found.pointer("/block_height").and_then(Value::as_u64).unwrap_or(u64::MAX),
-            succeeded: status == "success",
-            ours,
-            what: format!("{kind} {} {status}", text("/contract_call/function_name")),
-        }
-    }
-
     async fn number(&self, what: &'static str, path: &str, field: &str) -> Result<u64, Silent> {
         let body = self.get(what, path).await?;
         let number = body.pointer(field).and_then(Value::as_u64);
@@ -166,3 +156,57 @@ impl Chain {
         }
     }
 }
+
+fn settled(found: &ChainTransaction) -> bool {
+    found.ours == Some(true) && found.fate == Some(Fate::Succeeded)
+}
+
+/// Reads a transaction as the API shows it. What is missing or unreadable stays `None`.
+fn read(found: &Value, network: Network, payment: &Payment) -> ChainTransaction {
+    let text = |path: &str| found.pointer(path).and_then(Value::as_str);
+    let (status, kind) = (text("/tx_status"), text("/tx_type"));
+    let function = text("/contract_call/function_name");
+    let canonical = found.get("canonical").and_then(Value::as_bool) == Some(true);
+    let txid = text("/tx_id").map(|id| id.trim_start_matches("0x")).filter(|id| is_txid(id));
+    ChainTransaction {
+        txid: txid.map(str::to_owned),
+        height: found.get("block_height").and_then(Value::as_u64),
+        fate: match status {
+            Some("success") => Some(Fate::Succeeded),
+            Some(status) if status.starts_with("abort_") => Some(Fate::Aborted),
+            _ => None,
+        },
+        ours: ours(found, network, payment).filter(|_| canonical),
+        what: [kind, function, status].map(|text| shorten(text.unwrap_or("-"), 60)).join(" "),
+    }
+}
+
+/// Is it the transfer of this payment? Its id tells nothing, since the sponsor changes it.
+/// Told only where every field that decides it is there and makes sense.
+fn ours(found: &Value, network: Network, payment: &Payment) -> Option<bool> {
+    let text = |path: &str| found.pointer(path).and_then(Value::as_str);
+    match text("/tx_type")? {
+        "contract_call" => (),
+        // The other kinds that an account can spend a nonce on (Stacks API: tx_type).
+        "token_transfer" | "smart_contract" | "poison_microblock" => return Some(false),
+        _ => return None,
+    }
+    let contract: ContractId = text("/contract_call/contract_id")?.parse().ok()?;
+    let function = text("/contract_call/function_name").filter(|name| !name.is_empty())?;
+    if contract != sbtc_contract(network) || function != "transfer" {
+        return Some(false);
+    }
+    let amount = text("/contract_call/function_args/0/repr")?.strip_prefix('u')?;
+    let amount: u128 = amount.parse().ok()?;
+    let to = text("/contract_call/function_args/2/repr")?.strip_prefix('\'')?;
+    let to: Principal = to.parse().ok()?;
+    let wanted: Principal = payment.letter.to_stx.parse().ok()?;
+    Some(amount == u128::from(payment.amount.get()) && to == wanted)
+}
+
+fn is_txid(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use x402::{Chosen, PaymentRequired, Terms, header, select};
 
 use crate::{
     http::{self, Response},
-    reply::reply,
+    reply::{cut, reply, sound_id},
 };
 
 /// For a post that carries a payment. The inbox may ask the relay for 20 s and the relay may
@@ -21,7 +21,9 @@ use crate::{
 pub(crate) const POST_WITHIN: Duration = Duration::from_secs(45);
 const ASK_WITHIN: Duration = Duration::from_secs(15);
 /// How far back the list is read, in pages of 100.
-const PAGES_MAX: usize = 10;
+const PAGES_MAX: usize = 30;
+/// A message that is there is there, however its id reads; so the id is cut, not refused.
+const MESSAGE_ID_MAX: usize = 200;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Inbox {
@@ -118,7 +120,8 @@ impl Inbox {
         classify(Phase::Poll, &reply(&response))
     }
 
-    /// Looks for a message of ours in the payee's inbox.
+    /// Looks for a message of ours in the payee's inbox. Absent only where the whole list was
+    /// read: a list without its end says nothing of what is not in the part that was seen.
     pub(crate) async fn look(&self, letter: &Letter) -> InboxWord {
         let (mut found, mut offset) = (InboxWord::Absent, 0);
         for _ in 0..PAGES_MAX {
@@ -134,13 +137,14 @@ impl Inbox {
                     _ => (),
                 }
             }
-            let more = response.body.pointer("/inbox/pagination/hasMore");
-            if messages.is_empty() || more != Some(&Value::Bool(true)) {
-                break;
+            match response.body.pointer("/inbox/pagination/hasMore").and_then(Value::as_bool) {
+                Some(false) => return found,
+                Some(true) if !messages.is_empty() => offset += messages.len(),
+                Some(true) => return endless("an empty page claims that more follows"),
+                None => return endless("it does not say whether more follows"),
             }
-            offset += messages.len();
         }
-        found
+        endless(&format!("more than {offset} messages, the rest not read"))
     }
 
     fn ours(&self, message: &Value, letter: &Letter) -> Option<InboxWord> {
@@ -150,8 +154,8 @@ impl Inbox {
             return None;
         }
         Some(InboxWord::Found {
-            message: text("messageId")?.to_owned(),
-            txid: text("paymentTxid").map(str::to_owned),
+            message: cut(text("messageId")?, MESSAGE_ID_MAX),
+            txid: text("paymentTxid").map(str::to_owned).and_then(sound_id),
             same: text("content") == Some(&letter.content),
         })
     }
@@ -172,7 +176,7 @@ impl Inbox {
         }
         let Some(messages) = messages(&response) else { return Err(response.complaint()) };
         let sent = |message: &Value| {
-            let text = |name: &str| message.get(name)?.as_str().map(str::to_owned);
+            let text = |name: &str| Some(cut(message.get(name)?.as_str()?, MESSAGE_ID_MAX));
             Some((text("toStxAddress")?, text("messageId")?))
         };
         Ok(messages.iter().filter_map(sent).collect())
@@ -199,11 +203,21 @@ fn messages(response: &Response) -> Option<&Vec<Value>> {
 }
 
 fn silent(response: &Response) -> InboxWord {
+    let retry_after = reply(response).retry_after.map(Duration::from_secs);
+    cannot_tell(&response.complaint(), retry_after)
+}
+
+/// It answers, but not all of it can be read.
+fn endless(why: &str) -> InboxWord {
+    cannot_tell(why, None)
+}
+
+fn cannot_tell(why: &str, retry_after: Option<Duration>) -> InboxWord {
     InboxWord::Silent {
         failure: Failure {
             cause: domain::Cause::known("inbox.unavailable"),
-            evidence: format!("the list of messages: {}", response.complaint()),
-            retry_after: reply(response).retry_after.map(Duration::from_secs),
+            evidence: format!("the list of messages: {why}"),
+            retry_after,
             in_doubt: false,
         },
     }

@@ -31,8 +31,8 @@ pub(crate) enum LedgerError {
     Read { subject: String, source: StoreError },
     #[error("take up the payment on `{subject}`: it is another payee's")]
     Misplaced { subject: String },
-    #[error("begin the record of wallet {address}")]
-    Begin { address: String, source: StoreError },
+    #[error("write the record of wallet {address}")]
+    Wallet { address: String, source: StoreError },
     #[error("write payment {key}")]
     Write { key: Key, source: PutError },
 }
@@ -78,9 +78,14 @@ impl Ledger {
     /// Begins a wallet's record. `Stored`: it stands there as `wallet`, which may also be the
     /// same beginning by another payer, and is as good.
     pub(crate) async fn begin_wallet(&self, wallet: &Wallet) -> Result<Cas, LedgerError> {
+        self.keep_wallet(wallet, 0).await
+    }
+
+    /// Writes a wallet's record alone, over the one read at `seq`.
+    pub(crate) async fn keep_wallet(&self, wallet: &Wallet, seq: u64) -> Result<Cas, LedgerError> {
         let (bus, subject) = (&self.fleet.bus, subject::nonce(&wallet.address));
-        let begun = compare_and_set(bus, subject::RECORD, &subject, wallet, 0).await;
-        begun.map_err(|source| LedgerError::Begin { address: wallet.address.clone(), source })
+        let kept = compare_and_set(bus, subject::RECORD, &subject, wallet, seq).await;
+        kept.map_err(|source| LedgerError::Wallet { address: wallet.address.clone(), source })
     }
 
     /// Writes a payment, and with it what changes together with it. All or nothing.

@@ -6,6 +6,7 @@
 //! * `service`: a request, and which payments it works in which order; `work`: one session;
 //! * `leave`: whether money may leave now; `latches`, `peers`: what else holds it back;
 //! * `ledger`: the record; `standing`: whether the wallet's record may be trusted;
+//! * `adopt`: a person has the wallet's record follow the world;
 //! * `inbox`, `reply`, `http`: the inbox and the relay; `chain`: the Stacks API;
 //! * `resolver`: asks after unfinished payments, gate or no gate;
 //! * `order`, `config`, `tools`: what was asked and how it is configured; `told`: events.
@@ -14,6 +15,7 @@
 //! contact (M1, M3); what may have happened is asked after and never called failed (M2); the
 //! wallet's key and signed bytes reach no log, event or error.
 
+mod adopt;
 mod chain;
 mod config;
 mod desk;
@@ -41,7 +43,8 @@ use kit::Tasks;
 use tokio_util::sync::CancellationToken;
 use wire::{
     Wire as _,
-    message::{RunReply, RunRequest},
+    message::{AdoptRequest, RunReply, RunRequest},
+    subject,
 };
 
 pub use config::{Args, Secret};
@@ -69,9 +72,10 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
     desk.tools().context("prepare to pay")?;
     let subject = service::subject().context("name the service")?;
     let requests = fleet.bus.serve(&subject, SERVICE).await.context("listen for requests")?;
+    let adopting = fleet.bus.serve(subject::ADOPT, SERVICE).await.context("listen for people")?;
     let background = CancellationToken::new();
     let mut tasks = start_background(&desk, &background);
-    let served = serve(&desk, requests, &shutdown, &mut tasks).await;
+    let served = serve(&desk, requests, adopting, &shutdown, &mut tasks).await;
     background.cancel();
     tasks.drain(GRACE).await;
     fleet.bus.flush().await;
@@ -86,6 +90,8 @@ fn start_background(desk: &Arc<Desk>, until: &CancellationToken) -> Tasks {
     tasks.spawn(beat(fleet.clone(), until.clone(), move || beating.vitals()));
     let (resolving, stop) = (desk.clone(), until.clone());
     tasks.spawn(async move { resolver::resolve(&resolving, &stop).await });
+    let (latched, stop) = (desk.clone(), until.clone());
+    tasks.spawn(async move { latches::keep(&latched, &stop).await });
     let (listening, stop) = (desk.clone(), until.clone());
     tasks.spawn(async move { listening.peers.listen(&listening.fleet, &stop).await });
     tasks
@@ -94,6 +100,7 @@ fn start_background(desk: &Arc<Desk>, until: &CancellationToken) -> Tasks {
 async fn serve(
     desk: &Arc<Desk>,
     mut requests: Inbox,
+    mut adopting: Inbox,
     shutdown: &CancellationToken,
     tasks: &mut Tasks,
 ) -> anyhow::Result<()> {
@@ -107,7 +114,26 @@ async fn serve(
                 }
                 Err(error) => bail!("requests are no longer heard: {error}"),
             },
+            question = adopting.question(&desk.fleet.bus) => match question {
+                Ok(question) => {
+                    let desk = desk.clone();
+                    tasks.spawn(async move { adopt(&desk, question).await });
+                }
+                Err(error) => bail!("people are no longer heard: {error}"),
+            },
             () = tasks.next() => (),
+        }
+    }
+}
+
+async fn adopt(desk: &Desk, question: Question) {
+    match AdoptRequest::decode(&question.body) {
+        Ok(request) => {
+            let reply = adopt::adopt(desk, &request).await;
+            question.answer(reply.encode()).await;
+        }
+        Err(error) => {
+            tracing::warn!(subject = question.subject, %error, "a request makes no sense, dropped");
         }
     }
 }
@@ -123,7 +149,8 @@ async fn answer(desk: &Desk, question: Question) {
     };
     let (outcome, later) = service::run(desk, &request).await;
     question.answer(RunReply { outcome }.encode()).await;
-    for later in later {
+    // What says that a failure was told waits until that failure is counted.
+    for later in desk.latches.after(&request, later) {
         later.write(desk).await;
     }
 }

@@ -43,8 +43,10 @@ async fn walk(desk: &Desk, told: &mut BTreeSet<(Key, u64)>) -> Result<(), Ledger
         {
             // Once for each time that nobody could tell.
             let since = doubt.untold_since.map_or(0, domain::Timestamp::as_millis);
-            if told.insert((holder.payment, since)) {
-                told::failure(&desk.fleet, &payment, cause, evidence).await;
+            let time = (holder.payment, since);
+            if !told.contains(&time) && told::failure(&desk.fleet, &payment, cause, evidence).await
+            {
+                told.insert(time);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Requests from the dispatchers: one question, one outcome.
 
-use domain::{Blame, Cause, Cost, Key, Outcome};
+use domain::{Blame, Cause, Cost, Key, Outcome, Payment, PaymentStage};
 use fleet::store::Versioned;
 use kit::Clock;
 use logic::payment::{Mode, Order, Session, carry_on, plan};
@@ -12,7 +12,8 @@ use wire::{
 use crate::{
     desk::Desk,
     ledger::LedgerError,
-    order::order,
+    order::{OrderError, order},
+    told,
     tools::Tools,
     work::{Job, Later, Worked},
 };
@@ -51,6 +52,10 @@ async fn answer(
     };
     let order = match order(&request.task, tools.network, &tools.wallet) {
         Ok(order) => order,
+        // Made under another configuration, and sound under that: it waits, and is not blamed.
+        Err(error @ OrderError::OtherConfig { .. }) => {
+            return Ok(Outcome::Held { gate: None, why: error.to_string() });
+        }
         Err(error) => {
             let (cause, evidence) =
                 (Cause::known("task.invalid"), format!("{:#}", anyhow::Error::new(error)));
@@ -79,10 +84,13 @@ async fn round(
     later: &mut Vec<Later>,
 ) -> Result<Option<Outcome>, LedgerError> {
     let own = order.payee.key(&order.purpose);
-    let settled = desk.ledger.payment(own).await?.is_some_and(|kept| kept.value.settled());
+    let kept = desk.ledger.payment(own).await?.map(|kept| kept.value);
+    let settled = kept.as_ref().is_some_and(Payment::settled);
     let wallet = match desk.standing.wallet(desk, tools).await? {
         Ok(wallet) => wallet,
-        Err(outcome) if !settled => return Ok(Some(outcome)),
+        Err(outcome) if !settled => {
+            return Ok(Some(uncharged(desk, request, kept.as_ref(), outcome)));
+        }
         Err(_) => Versioned { value: nothing(tools), seq: 0 },
     };
     let order_of_work = if settled { vec![own] } else { plan(&wallet.value, own) };
@@ -103,13 +111,41 @@ async fn round(
             }
         };
         if key == own {
-            return Ok(Some(outcome));
+            return Ok(Some(uncharged(desk, request, payment.as_deref(), outcome)));
         }
-        if let Some(Err(instead)) = payment.map(|payment| carry_on(&payment, &outcome)) {
-            return Ok(Some(instead));
+        let Some(payment) = payment else { continue };
+        if let Err(instead) = carry_on(&payment, &outcome) {
+            return Ok(Some(uncharged(desk, request, Some(&payment), instead)));
         }
     }
     Ok(None)
+}
+
+/// Whoever may have been paid is not failed (M2): what the configuration lays on the task
+/// itself would be charged, and in the end leave a paid task dead.
+fn uncharged(
+    desk: &Desk,
+    request: &RunRequest,
+    payment: Option<&Payment>,
+    outcome: Outcome,
+) -> Outcome {
+    let sent = payment.is_some_and(in_doubt);
+    let shared = |cause: &Cause| {
+        let blame = desk.fleet.config().blame(&request.task.kind, cause);
+        matches!(blame, Blame::Shared { .. })
+    };
+    match outcome {
+        Outcome::Failed { cause, evidence, retry_after, cost } if sent && !shared(&cause) => {
+            Outcome::Unknown { cause, evidence, retry_after, cost }
+        }
+        outcome => outcome,
+    }
+}
+
+/// Its bytes may have left, and it has come to no end.
+const fn in_doubt(payment: &Payment) -> bool {
+    use PaymentStage::{Sent, Staged, Unknown};
+    matches!(payment.stage, Sent(..) | Staged(..) | Unknown(..))
 }
 
 /// Takes up a payment. `None`: there is nothing to take up.
@@ -136,25 +172,26 @@ pub(crate) async fn job<'a>(
 }
 
 fn nothing(tools: &Tools) -> domain::Wallet {
-    domain::Wallet { address: tools.wallet.to_string(), next: 0, unfinished: Vec::new() }
+    let (address, next) = (tools.wallet.to_string(), 0);
+    domain::Wallet { address, next, unfinished: Vec::new(), holes: Vec::new() }
 }
 
 /// Holds this payer back from the gate that a shared failure will close, until it is answered.
 fn latch(desk: &Desk, request: &RunRequest, outcome: &Outcome) {
-    let (Outcome::Failed { cause, .. } | Outcome::Unknown { cause, .. }) = outcome else { return };
+    let (Outcome::Failed { cause, evidence, cost, .. }
+    | Outcome::Unknown { cause, evidence, cost, .. }) = outcome
+    else {
+        return;
+    };
     let Blame::Shared { gate, tasks, .. } = desk.fleet.config().blame(&request.task.kind, cause)
     else {
         return;
     };
     let admission = request.admitted.iter().find(|admission| admission.gate == gate);
-    if let Some(admission) = admission.filter(|_| 0 < tasks) {
-        desk.latches.latch(Latch {
-            gate: gate.clone(),
-            epoch: admission.epoch,
-            event: format!("{}/{}/failed", request.task.key(), request.attempt),
-            since: desk.fleet.clock.now(),
-        });
-    }
+    let Some(admission) = admission.filter(|_| 0 < tasks) else { return };
+    let (epoch, since) = (admission.epoch, desk.fleet.clock.now());
+    let failed = told::failed(request, cause, evidence, *cost, &gate, since);
+    desk.latches.latch(Latch { gate, epoch, event: failed.id(), since }, failed);
 }
 
 fn unknown(evidence: String) -> Outcome {

@@ -15,6 +15,11 @@ pub(crate) struct WalletStanding {
 }
 
 impl WalletStanding {
+    /// A person has moved the record: it is to be compared again.
+    pub(crate) async fn forget(&self) {
+        *self.agreed.lock().await = None;
+    }
+
     /// The wallet's record, once it agrees with the world; else what to answer a request.
     pub(crate) async fn wallet(
         &self,
@@ -42,18 +47,16 @@ async fn compared(
     address: &str,
 ) -> Result<Result<(), Outcome>, LedgerError> {
     // The world first: what another payer signs meanwhile only puts the record ahead of it.
-    let mut facts = match tools.chain.wallet_facts().await {
+    let facts = match tools.chain.wallet_facts().await {
         Ok(facts) => facts,
         Err(silent) => return Ok(Err(failed("chain.unavailable", silent.to_string()))),
     };
     let kept = desk.ledger.wallet(address).await?;
     if kept.is_some() {
-        match unknown_messages(desk, tools).await? {
-            Ok(messages) => facts.unknown_messages = messages,
-            Err(outcome) => return Ok(Err(outcome)),
-        }
+        warn_of_messages(desk, tools).await?;
     }
-    match compare(address, kept.as_ref().map(|kept| &kept.value), &facts) {
+    let (now, lost_after) = (desk.fleet.clock.now(), tools.limits.unconfirmed_after);
+    match compare(address, kept.as_ref().map(|kept| &kept.value), &facts, now, lost_after) {
         Comparison::Agrees => Ok(Ok(())),
         Comparison::New(wallet) => {
             tracing::info!(address, next = wallet.next, "a new wallet: its record begins here");
@@ -61,9 +64,13 @@ async fn compared(
             tracing::debug!(?begun, "wallet record");
             Ok(Ok(()))
         }
-        Comparison::Gap { evidence } => {
-            tracing::warn!(address, evidence, "what is signed next may wait behind this");
-            Ok(Ok(()))
+        Comparison::Gap { evidence, known } => {
+            tracing::error!(address, evidence, "what is signed next would wait behind this");
+            if let (Some(wallet), Some(kept)) = (known, kept) {
+                let noted = desk.ledger.keep_wallet(&wallet, kept.seq).await?;
+                tracing::debug!(?noted, "known to be filled by the next payment");
+            }
+            Ok(Err(failed("wallet.sender-nonce", evidence)))
         }
         Comparison::Behind { evidence } => {
             let WalletFacts { chain_next, .. } = facts;
@@ -73,14 +80,30 @@ async fn compared(
     }
 }
 
-/// Messages that we have sent to payees of whom the record knows neither payment nor contact.
-async fn unknown_messages(
+/// What was sent before there was a record is no sign of an old one: an old record shows by
+/// its nonces. Nobody is paid twice for it either, since the inbox is asked before each
+/// payment.
+async fn warn_of_messages(desk: &Desk, tools: &Tools) -> Result<(), LedgerError> {
+    match unknown_messages(desk, tools).await? {
+        Ok(unknown) if unknown.is_empty() => (),
+        Ok(unknown) => {
+            let first = unknown.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+            tracing::warn!(messages = unknown.len(), first, "sent without a record of it");
+        }
+        Err(complaint) => tracing::warn!(complaint, "the inbox does not say what we sent"),
+    }
+    Ok(())
+}
+
+/// Messages that we have sent to payees of whom the record knows neither payment nor contact;
+/// the inner error is the inbox's complaint.
+pub(crate) async fn unknown_messages(
     desk: &Desk,
     tools: &Tools,
-) -> Result<Result<Vec<String>, Outcome>, LedgerError> {
+) -> Result<Result<Vec<String>, String>, LedgerError> {
     let sent = match tools.inbox.sent().await {
         Ok(sent) => sent,
-        Err(complaint) => return Ok(Err(failed("inbox.unavailable", complaint))),
+        Err(complaint) => return Ok(Err(complaint)),
     };
     let config = desk.fleet.config();
     let purposes: Vec<&str> = config

@@ -1,9 +1,12 @@
-use domain::{Admission, Cause, Cost, Handler, Kind, Payment, PaymentStage, Rejection, Timestamp};
+use domain::{
+    Admission, Cause, Cost, GateName, Handler, Kind, Payment, PaymentStage, Rejection, Timestamp,
+};
 use fleet::Fleet;
 use logic::view::Verdict;
 use serde_json::{Value, json};
 use wire::{
     event::{AttemptTold, AttemptVerb, Event, shorten},
+    message::{RunRequest, WalletAdopted},
     subject,
 };
 
@@ -60,14 +63,41 @@ fn data(payment: &Payment) -> Value {
     data
 }
 
+/// Tells that a person had the wallet's record, as it stood at `seq`, follow the world.
+pub(crate) async fn adopted(fleet: &Fleet, adopted: &WalletAdopted, seq: u64) {
+    let event = Event {
+        subject: subject::event_payment("adopted"),
+        id: format!("payment/adopted/{}/{seq}", adopted.wallet),
+        kind: "portcullis.payment.adopted".to_owned(),
+        source: fleet.source(),
+        at: adopted.at,
+        data: json!({
+            "wallet": adopted.wallet,
+            "by": adopted.person,
+            "note": adopted.note,
+            "before": adopted.before,
+            "next": adopted.next,
+            "chain_next": adopted.chain_next,
+        }),
+    };
+    fleet.mention(&event).await;
+}
+
 /// Tells a failure that was found while nobody had asked for the payment: it has attempt 0,
-/// and carries the gates as they are seen now.
-pub(crate) async fn failure(fleet: &Fleet, payment: &Payment, cause: Cause, evidence: String) {
+/// and carries the gates as they are seen now. `false`: it is not stored yet, tell it again.
+pub(crate) async fn failure(
+    fleet: &Fleet,
+    payment: &Payment,
+    cause: Cause,
+    evidence: String,
+) -> bool {
     let config = fleet.config();
     let ours = |handler: &Handler| match handler {
         Handler::Service { name } => name.as_str() == crate::SERVICE,
     };
-    let Some(kind) = config.kinds.iter().find(|(_, kind)| ours(&kind.handler)) else { return };
+    let Some(kind) = config.kinds.iter().find(|(_, kind)| ours(&kind.handler)) else {
+        return false;
+    };
     let kind = kind.0.clone();
     let told = AttemptTold {
         verb: AttemptVerb::Failed,
@@ -89,7 +119,39 @@ pub(crate) async fn failure(fleet: &Fleet, payment: &Payment, cause: Cause, evid
         cost: Cost::ZERO,
         canary: Vec::new(),
     };
-    fleet.mention(&Event { source: fleet.source(), ..told.to_event() }).await;
+    let told = fleet.tell(&Event { source: fleet.source(), ..told.to_event() }).await;
+    if let Err(error) = &told {
+        tracing::warn!(%error, payment = %payment.key(), "a failure is not told yet");
+    }
+    told.is_ok()
+}
+
+/// The shared failure of an attempt, as its dispatcher would tell it.
+pub(crate) fn failed(
+    request: &RunRequest,
+    cause: &Cause,
+    evidence: &str,
+    cost: Cost,
+    gate: &GateName,
+    at: Timestamp,
+) -> AttemptTold {
+    AttemptTold {
+        verb: AttemptVerb::Failed,
+        kind: request.task.kind.clone(),
+        source_key: request.task.source_key.clone(),
+        attempt: request.attempt,
+        holder: request.holder.clone(),
+        at,
+        cause: Some(cause.clone()),
+        charged: false,
+        gate: Some(gate.clone()),
+        evidence: evidence.to_owned(),
+        rest_until: None,
+        effect: String::new(),
+        cost,
+        admitted: request.admitted.clone(),
+        canary: Vec::new(),
+    }
 }
 
 fn admitted(fleet: &Fleet, kind: &Kind) -> Vec<Admission> {

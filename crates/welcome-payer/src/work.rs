@@ -77,7 +77,7 @@ impl Job<'_> {
                         return Ok(Worked::Moved);
                     }
                 }
-                step => self.perform(step).await,
+                step => self.perform(step).await?,
             }
         }
     }
@@ -144,7 +144,7 @@ impl Job<'_> {
         Ok(self.desk.ledger.payment(key).await?.map_or(0, |kept| kept.seq) == seq)
     }
 
-    async fn perform(&mut self, step: Step) {
+    async fn perform(&mut self, step: Step) -> Result<(), LedgerError> {
         let inbox = &self.tools.inbox;
         match step {
             Step::Probe => {
@@ -158,6 +158,7 @@ impl Job<'_> {
                 let leave = self.leave(sent).await;
                 self.session.on_leave(leave);
             }
+            Step::AskWallet => self.ask_wallet().await?,
             Step::Sign { nonce, amount } => self.sign(nonce, amount.get()),
             Step::Post => {
                 if let Some(signed) = self.signed() {
@@ -186,6 +187,18 @@ impl Job<'_> {
             }
             Step::Save(_) | Step::Answer { .. } => (),
         }
+        Ok(())
+    }
+
+    /// The world first, then our record: what another payer signs in between puts only the
+    /// record ahead. The payment's own write stays a compare-and-set on what was read of it.
+    async fn ask_wallet(&mut self) -> Result<(), LedgerError> {
+        let facts = self.tools.chain.wallet_facts().await;
+        if let Some(wallet) = self.desk.ledger.wallet(&self.wallet.value.address).await? {
+            self.wallet = wallet;
+        }
+        self.session.on_wallet(facts.map_err(|silent| silent.to_string()));
+        Ok(())
     }
 
     fn signed(&self) -> Option<&Signed> {
@@ -197,7 +210,9 @@ impl Job<'_> {
             return Leave::NotYet { gate: None, why: "nobody asked for it".to_owned() };
         };
         let (payment, source_key) = match (&self.payment, self.session.order()) {
-            (Some(kept), _) => (kept.value.key(), &kept.value.source_key),
+            // The task that asks for it owns it, whichever task it was begun for.
+            (Some(kept), Some(order)) => (kept.value.key(), &order.source_key),
+            (Some(kept), None) => (kept.value.key(), &kept.value.source_key),
             (None, Some(order)) => (order.payee.key(&order.purpose), &order.source_key),
             (None, None) => {
                 return Leave::NotYet { gate: None, why: "there is no payment".to_owned() };
@@ -224,8 +239,10 @@ impl Job<'_> {
         let transfer = Transfer::new(self.tools.network, nonce, amount, recipient);
         let transfer = sign_transfer(&transfer, &self.desk.key).context("sign the transfer")?;
         let key = self.payment.as_ref().context("sign without an intent")?.value.key();
-        let payment_id: PaymentId =
-            format!("pay_{key}_{nonce}").parse().context("name the payment")?;
+        // With the wallet: two wallets that reach the same nonce must not share an id, under
+        // which a relay would take the one payment for a repetition of the other.
+        let payment_id = format!("pay_{key}_{}_{nonce}", self.tools.wallet);
+        let payment_id: PaymentId = payment_id.parse().context("name the payment")?;
         Ok(Signed {
             nonce,
             header: header::encode(&chosen.payment(&transfer.bytes, Some(&payment_id))),

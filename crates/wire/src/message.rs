@@ -53,6 +53,49 @@ pub struct GateCommandReply {
     pub waiting: u64,
 }
 
+/// A person's word to the payers, on [`crate::subject::ADOPT`]: the wallet's record is older
+/// than the world, and is to follow it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdoptRequest {
+    pub person: String,
+    pub note: String,
+    /// Only say what would be done.
+    pub look: bool,
+    /// The record's next nonce that the person saw; `None` for whatever it is now.
+    pub expected_next: Option<u64>,
+}
+
+/// The answer to an [`AdoptRequest`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AdoptReply {
+    /// Why it was not done and what to do; `None` when it was done, or would be.
+    pub refused: Option<String>,
+    /// The wallet's address; empty where there is no wallet.
+    pub wallet: String,
+    /// The record's next nonce before and afterwards.
+    pub before: u64,
+    pub next: u64,
+    /// The nonce that the chain expects next.
+    pub chain_next: u64,
+    /// Nonces of the wallet that wait in the mempool.
+    pub mempool: Vec<u64>,
+    /// Messages to payees of whom the record knows nothing, a sentence each.
+    pub unknown_messages: Vec<String>,
+}
+
+/// That a person had a wallet's record follow the world, for ever on record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WalletAdopted {
+    pub wallet: String,
+    pub person: String,
+    pub note: String,
+    pub at: Timestamp,
+    /// The record's next nonce before and afterwards.
+    pub before: u64,
+    pub next: u64,
+    pub chain_next: u64,
+}
+
 /// A version of the configuration, with who applied it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppliedConfig {

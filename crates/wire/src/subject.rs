@@ -22,6 +22,8 @@ pub const GATE_LOG_CONSUMER: &str = "gate-log";
 pub const GATEKEEPER_CONSUMER: &str = "gatekeeper";
 /// Where people command gates.
 pub const GATEKEEPER_COMMAND: &str = "svc.gatekeeper.command";
+/// Where people have a payer's record follow the world.
+pub const ADOPT: &str = "svc.welcome-payer.adopt";
 /// All heartbeats.
 pub const BEATS: &str = "beat.>";
 
@@ -88,6 +90,11 @@ pub fn payment(key: Key) -> String {
 /// `address` is a checked c32 address, hence a safe token.
 pub fn nonce(address: &str) -> String {
     format!("nonce.{address}")
+}
+
+/// What a person did to a wallet's record as it stood at `seq`, for the operators' audit.
+pub fn act_on_wallet(address: &str, seq: u64) -> String {
+    format!("act.wallet.{address}.{seq}")
 }
 
 /// What a sensor has created on one day. One reservation for the whole fleet.

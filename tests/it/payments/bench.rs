@@ -41,6 +41,14 @@ pub(super) async fn broken_with(
     job
 }
 
+/// Sets a job whose kind runs, and whose wallet pays, so many at a time.
+pub(super) async fn at_once(job: &Job, tasks: usize, payments: usize) {
+    let toml = job.settings.to_toml(job.sandbox.url());
+    let toml = toml.replace("concurrency = 1", &format!("concurrency = {tasks}"));
+    let toml = toml.replace("in_flight = 1", &format!("in_flight = {payments}"));
+    job.world.apply(&toml.replace("timeout = \"15s\"", "timeout = \"5s\"")).await;
+}
+
 pub(super) async fn ledger(job: &Job) -> Value {
     read(job, "ledger").await
 }

@@ -1,19 +1,21 @@
 //! The Stacks API is away, or the chain aborts.
 
+use std::time::Duration;
+
 use domain::GateState;
 use serde_json::json;
 
 use super::bench::{
-    all_welcomed_once, broken, closed_for, cycles, failures, ledger, no_gate_moved, no_nonce_gap,
-    only_gate_moved, open, register, stat, states,
+    all_welcomed_once, at_once, broken, broken_with, closed_for, cycles, failures, ledger,
+    no_gate_moved, no_nonce_gap, only_gate_moved, open, register, stat, states,
 };
 use crate::harness::eventually;
 
 /// G2, M2: with the Stacks API away from the start nobody can tell our nonces, so nothing is
 /// sent; by its rule the gate `chain` closes, and opened again everybody is welcomed once.
-#[tokio::test(flavor = "multi_thread")]
-async fn without_the_chain_nothing_is_begun() {
+async fn nothing_is_begun_without_the_chain(tasks: usize) {
     let job = broken("march", 4, json!({ "api_down": true })).await;
+    at_once(&job, tasks, 1).await;
     let _services = job.spawn_all(1);
     closed_for(&job, "chain", "chain.unavailable").await;
     cycles(&job, 3).await;
@@ -29,11 +31,23 @@ async fn without_the_chain_nothing_is_begun() {
     only_gate_moved(&job, "chain").await;
 }
 
+/// G2, M2: one task at a time.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_chain_nothing_is_begun() {
+    nothing_is_begun_without_the_chain(1).await;
+}
+
+/// The same with room for several tasks at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_chain_nothing_is_begun_with_slots_to_spare() {
+    nothing_is_begun_without_the_chain(4).await;
+}
+
 /// M1, M2: a payment is in doubt and the Stacks API is away, so nobody can tell: nothing is
 /// sent a second time until somebody can.
-#[tokio::test(flavor = "multi_thread")]
-async fn in_doubt_without_the_chain_nothing_is_sent_again() {
+async fn nothing_is_sent_again_without_the_chain(tasks: usize) {
     let mut job = broken("march", 1, json!({})).await;
+    at_once(&job, tasks, 1).await;
     let _services = job.spawn_all(1);
     job.done().await;
     job.control("faults", json!({ "api_down": true, "inbox_503_after_settle": 1 })).await;
@@ -50,6 +64,18 @@ async fn in_doubt_without_the_chain_nothing_is_sent_again() {
     only_gate_moved(&job, "chain").await;
     assert_eq!(stat(&job, "distinct_payments").await, 5);
     assert!(failures(&job).await.iter().all(|told| !told.charged));
+}
+
+/// M1, M2: one task at a time.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_doubt_without_the_chain_nothing_is_sent_again() {
+    nothing_is_sent_again_without_the_chain(1).await;
+}
+
+/// The same with room for several tasks at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_doubt_without_the_chain_nothing_is_sent_again_with_slots_to_spare() {
+    nothing_is_sent_again_without_the_chain(4).await;
 }
 
 /// M1, M2, T1: the chain aborts the transfer: its nonce is spent and nothing moved. That is
@@ -85,6 +111,24 @@ async fn an_aborted_transfer_is_told_and_paid_anew_today() {
     let told = failures(&job).await;
     assert!(told.iter().any(|told| told.cause == "wallet.payment-refused"), "{told:?}");
     assert!(told.iter().all(|told| !told.charged), "{told:?}");
+}
+
+/// T1: the abort is found while nobody asks for the payment, because the payer asks by itself
+/// more often than the task comes again. It is told all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_abort_that_the_payer_finds_by_itself_is_told() {
+    let job = broken_with("march", 3, json!({ "chain_abort": 1 }), |settings| {
+        // The first look finds the abort too fresh to believe.
+        settings.block = Duration::from_millis(300);
+    })
+    .await;
+    let toml = job.settings.to_toml(job.sandbox.url());
+    job.world.apply(&toml.replace("ask_every = \"1s\"", "ask_every = \"100ms\"")).await;
+    let _services = job.spawn_all(1);
+    all_welcomed_once(&job).await;
+    assert_eq!(stat(&job, "aborted").await, 1);
+    let told = failures(&job).await;
+    assert!(told.iter().any(|told| told.cause == "wallet.payment-refused"), "{told:?}");
 }
 
 /// T1, G2: aborts without end are the wallet's trouble, not each task's: two distinct tasks

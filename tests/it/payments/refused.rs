@@ -6,7 +6,7 @@ use domain::GateState;
 use serde_json::{Value, json};
 
 use super::bench::{
-    all_welcomed_once, broken, causes, closed_for, cycles, failures, ledger, no_gate_moved,
+    self, all_welcomed_once, broken, causes, closed_for, cycles, failures, ledger, no_gate_moved,
     no_nonce_gap, only_gate_moved, open, stat, states, wallet,
 };
 use crate::harness::eventually;
@@ -91,16 +91,19 @@ async fn two_refusals_close_nothing(fault: &str, cause: &str) {
     assert!(failures.iter().all(|told| told.cause == cause && !told.charged), "{failures:?}");
 }
 
+/// T1, M1: the inbox fails two paid posts.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_errors_of_the_inbox_close_nothing() {
     two_refusals_close_nothing("inbox_500", "inbox.unavailable").await;
 }
 
+/// T1, M1: the inbox fails two posts before anything is signed.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_errors_before_payment_close_nothing() {
     two_refusals_close_nothing("inbox_unpaid_500", "inbox.unavailable").await;
 }
 
+/// T1, M1: the relay fails two payments.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_errors_of_the_relay_close_nothing() {
     two_refusals_close_nothing("relay_5xx", "relay.unavailable").await;
@@ -108,19 +111,24 @@ async fn two_errors_of_the_relay_close_nothing() {
 
 /// T1, G2, G4, M1: so many distinct tasks as the rule says close the gate; nothing is sent
 /// while it is closed; opened by a person, everybody is welcomed once.
-async fn lasting_refusals_close(fault: &str, gate: &str, cause: &str) {
+async fn lasting_refusals_close(fault: &str, gate: &str, cause: &str, at_once: usize) {
     let job = broken("march", 5, json!({ fault: 1_000 })).await;
+    bench::at_once(&job, at_once, 1).await;
     let _services = job.spawn_all(1);
     closed_for(&job, gate, cause).await;
-    let told = failures(&job).await;
-    let tasks: BTreeSet<_> = told.iter().map(|told| &told.task).collect();
-    assert_eq!(tasks.len(), 3, "{told:?}");
-    assert!(told.len() <= 4, "{told:?}");
-    assert!(told.iter().all(|told| !told.charged));
+    // Whoever was under way when it closed ends first.
+    cycles(&job, 2).await;
     let (paid, unpaid) = (stat(&job, "paid_posts").await, stat(&job, "unpaid_posts").await);
     cycles(&job, 4).await;
     assert_eq!(stat(&job, "paid_posts").await, paid, "sent through a closed gate");
     assert_eq!(stat(&job, "unpaid_posts").await, unpaid, "asked through a closed gate");
+    // Three close it; what was under way then may join.
+    let told = failures(&job).await;
+    let tasks: BTreeSet<_> = told.iter().map(|told| &told.task).collect();
+    assert!((3..=2 + at_once).contains(&tasks.len()), "{told:?}");
+    // Each may have come again meanwhile; what must not be is a loop.
+    assert!(told.len() <= 10, "{} attempts: {told:?}", told.len());
+    assert!(told.iter().all(|told| !told.charged));
     assert_eq!(ledger(&job).await["welcomed"], 0);
 
     job.control("faults", json!({ fault: null })).await;
@@ -133,19 +141,40 @@ async fn lasting_refusals_close(fault: &str, gate: &str, cause: &str) {
     assert!(states(&job).await.iter().all(|state| state.charged == 0));
 }
 
+/// T1, G2, G4: the inbox fails every paid post, and one task runs at a time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_inbox_closes_its_gate() {
-    lasting_refusals_close("inbox_500", "inbox", "inbox.unavailable").await;
+    lasting_refusals_close("inbox_500", "inbox", "inbox.unavailable", 1).await;
 }
 
+/// T1, G2, G4: the inbox does not even name its terms.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_inbox_broken_before_payment_closes_its_gate() {
-    lasting_refusals_close("inbox_unpaid_500", "inbox", "inbox.unavailable").await;
+    lasting_refusals_close("inbox_unpaid_500", "inbox", "inbox.unavailable", 1).await;
 }
 
+/// T1, G2, G4: the relay fails every payment.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_relay_closes_its_gate() {
-    lasting_refusals_close("relay_5xx", "relay", "relay.unavailable").await;
+    lasting_refusals_close("relay_5xx", "relay", "relay.unavailable", 1).await;
+}
+
+/// The same with room for several tasks at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_inbox_closes_its_gate_with_slots_to_spare() {
+    lasting_refusals_close("inbox_500", "inbox", "inbox.unavailable", 5).await;
+}
+
+/// The same with room for several tasks at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inbox_broken_before_payment_closes_its_gate_with_slots_to_spare() {
+    lasting_refusals_close("inbox_unpaid_500", "inbox", "inbox.unavailable", 5).await;
+}
+
+/// The same with room for several tasks at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_relay_closes_its_gate_with_slots_to_spare() {
+    lasting_refusals_close("relay_5xx", "relay", "relay.unavailable", 5).await;
 }
 
 /// A refusal of funds that passes by itself (the inbox remembers it for a while): a person

@@ -37,7 +37,7 @@ impl Errand {
                     tracing::debug!(%gate, %epoch, "another task is the canary");
                     return Flow::Break(Answer::PutBack(HOLD));
                 }
-                Err(error) => return Flow::Break(self.after(error)),
+                Err(error) => return Flow::Break(self.after(error).await),
             }
         }
         Flow::Continue(())

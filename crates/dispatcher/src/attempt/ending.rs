@@ -3,10 +3,11 @@
 
 use std::{ops::ControlFlow, time::Duration};
 
-use domain::{Claim, Config, KindConfig, Outcome, Phase, TaskState};
-use fleet::store::{Cas, Versioned};
+use domain::{Config, Gate, GateName, GateState, KindConfig, Outcome, Phase, TaskState};
+use fleet::store::{Cas, StoreError, Versioned};
 use logic::{
     attempt::{Ending, Terms, Then, Told, blame_of, cause_of, on_outcome},
+    gate::still_admits,
     view::Verdict,
 };
 use wire::message::RunRequest;
@@ -58,28 +59,30 @@ impl Errand {
         let Phase::Claimed(claim) = &claimed.phase else {
             return Outcome::Held { gate: None, why: "not claimed".to_owned() };
         };
-        if let Some(held) = self.held_back(claim) {
+        if let Some(held) = self.held_back(claimed) {
             return held;
         }
         let request = RunRequest {
             task: self.task.clone(),
             attempt: claimed.attempt,
             holder: claim.holder.clone(),
-            admitted: claim.admitted.clone(),
+            admitted: claimed.admitted.clone(),
         };
         handler::handle(&self.desk.fleet.bus, kind, &request).await
     }
 
-    fn held_back(&self, claim: &Claim) -> Option<Outcome> {
+    fn held_back(&self, claimed: &TaskState) -> Option<Outcome> {
         let held = |gate, why: String| Some(Outcome::Held { gate, why });
         if let Some(gate) = self.desk.latched(&self.kind) {
             let why = format!("latched on gate {gate}");
             return held(Some(gate), why);
         }
         match self.desk.fleet.gates.verdict(&self.kind) {
-            Verdict::Open { probing, .. } => {
-                let gate = probing.into_iter().find(|gate| !claim.canary.contains(gate))?;
-                let why = format!("gate {gate} was closed and is probing");
+            Verdict::Open { admitted, .. } => {
+                let standing = |gate: &GateName| self.desk.fleet.gates.standing(gate);
+                let needs = admitted.into_iter().map(|admission| admission.gate);
+                let gate = not_let_through(claimed, needs, |gate| Some(standing(gate)?.gate))?;
+                let why = format!("gate {gate} has moved since");
                 held(Some(gate), why)
             }
             Verdict::Blocked { gate, state, .. } => {
@@ -159,6 +162,11 @@ impl Errand {
             match self.write(&ending.state, last).await {
                 Ok(Cas::Stored(_)) => break true,
                 Ok(Cas::Lost) => break false,
+                Err(StoreError::Put { source, .. }) if source.too_large() => {
+                    tracing::error!(chain = self.chain, error = %source, "cannot be written");
+                    self.desk.abandon(&self.kind, self.key, ending.state.attempt);
+                    return ControlFlow::Break(Answer::Nothing);
+                }
                 Err(error) => self.desk.grumble("write the end of an attempt", error),
             }
             if self.gave_up_waiting().await {
@@ -234,5 +242,76 @@ impl Errand {
             ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             "attempt ended"
         );
+    }
+}
+
+/// The first of the gates needed that lets the claimed attempt through no more: it was closed
+/// since, or it probes and this attempt is not the canary of that very opening.
+fn not_let_through(
+    claimed: &TaskState,
+    needs: impl IntoIterator<Item = GateName>,
+    standing: impl Fn(&GateName) -> Option<Gate>,
+) -> Option<GateName> {
+    let lets_through = |name: &GateName| {
+        let admitted = claimed.admitted.iter().find(|admission| admission.gate == *name)?;
+        let gate = standing(name)?;
+        let turn = gate.state != GateState::Probing || claimed.canary.contains(name);
+        (turn && still_admits(&gate, admitted)).then_some(())
+    };
+    needs.into_iter().find(|name| lets_through(name).is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{Actor, Admission, Cost, Epoch, Timestamp};
+
+    use super::*;
+
+    /// The canary of one opening is nobody in the next; and whoever was admitted before a
+    /// closing waits, also when the gate is open again.
+    #[test]
+    fn each_opening_has_its_own_canary() {
+        let relay: GateName = "relay".parse().unwrap();
+        let gate = |epoch, state, opening| Gate {
+            name: relay.clone(),
+            epoch: Epoch::new(epoch),
+            prev: 0,
+            state,
+            at: Timestamp::from_millis(0),
+            since: Timestamp::from_millis(0),
+            incident: 1,
+            opening: Epoch::new(opening),
+            causes: Vec::new(),
+            trigger: None,
+            by: Actor::Gatekeeper,
+            note: String::new(),
+            remedy: String::new(),
+            canaries_failed: 0,
+            without_canary: false,
+        };
+        let check = |canary: bool, epoch, now: &Gate, expected: bool| {
+            let claimed = TaskState {
+                kind: "welcome".parse().unwrap(),
+                source_key: "welcome/SP1".parse().unwrap(),
+                at: Timestamp::from_millis(0),
+                attempt: 1,
+                charged: 0,
+                cost: Cost::ZERO,
+                admitted: vec![Admission { gate: relay.clone(), epoch: Epoch::new(epoch), seq: 1 }],
+                canary: if canary { vec![relay.clone()] } else { Vec::new() },
+                phase: Phase::Completed { effect: String::new() },
+            };
+            let held = not_let_through(&claimed, [relay.clone()], |_| Some(now.clone()));
+            assert_eq!(held.is_none(), expected, "admitted under {epoch}, now {now:?}");
+        };
+        let probing = gate(5, GateState::Probing, 5);
+        check(true, 5, &probing, true);
+        check(true, 3, &probing, false);
+        check(false, 5, &probing, false);
+        check(true, 5, &gate(6, GateState::Draining, 5), true);
+        check(false, 2, &gate(6, GateState::Draining, 5), false);
+        check(false, 2, &gate(7, GateState::Open, 5), false);
+        check(false, 1, &gate(1, GateState::Open, 1), true);
+        check(false, 1, &gate(2, GateState::Closed, 1), false);
     }
 }

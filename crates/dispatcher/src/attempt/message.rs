@@ -1,7 +1,10 @@
 //! Reading a task's message, and refusing what is none.
 
+use std::time::Duration;
+
 use bus::Delivery;
-use domain::{Cause, Cost, Key, Kind, SourceKey, Task};
+use domain::{Cause, Cost, Key, Kind, SourceKey, Task, event_id};
+use fleet::store::StoreError;
 use logic::attempt::{Report, Told};
 use wire::{
     Wire as _,
@@ -57,7 +60,7 @@ pub(super) async fn refuse(
     told.at = desk.fleet.clock.now();
     let mut event = told.to_event();
     if let Some(key) = key {
-        event.id = format!("{key}/0/{}", AttemptVerb::Parked.word());
+        event.id = event_id(kind, key, 0, AttemptVerb::Parked.word());
     }
     told::insist(desk, &event).await
 }
@@ -71,8 +74,24 @@ pub(super) async fn refuse_other(errand: &Errand, report: &Report) -> bool {
     let mut told = parked(desk, &errand.kind, source_key, cause.clone(), evidence.clone());
     told.attempt = report.attempt;
     let mut event = told.to_event();
-    event.id = report.event_id(errand.key);
+    event.id = report.event_id(&errand.kind, errand.key);
     told::insist(desk, &event).await
+}
+
+/// Tells that what is kept of a task makes no sense, and for how long it is put back: it may
+/// only be newer than this process. Told for each delivery, since the task keeps its place with
+/// the broker all the while, and the kind must get another one for it.
+pub(super) async fn put_back_garbled(errand: &Errand, error: StoreError, wait: Duration) {
+    let desk = &errand.desk;
+    let evidence = format!("{:#}", anyhow::Error::new(error));
+    let source_key = errand.task.source_key.as_str();
+    tracing::error!(kind = %errand.kind, source_key, evidence, ?wait, "unreadable, put back");
+    let cause = Cause::known("task.invalid");
+    let mut told = parked(desk, &errand.kind, source_key, cause, evidence);
+    told.rest_until = Some(told.at.after(wait));
+    let mut event = told.to_event();
+    event.id = format!("{}/{}", event.id, errand.delivery.delivered);
+    told::insist(desk, &event).await;
 }
 
 fn parked(desk: &Desk, kind: &Kind, about: &str, cause: Cause, evidence: String) -> AttemptTold {

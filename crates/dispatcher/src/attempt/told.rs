@@ -23,11 +23,16 @@ pub(super) async fn tell(desk: &Desk, key: Key, state: &TaskState, reports: &[Re
     true
 }
 
-/// Tells an event until it is stored; gives up only when the service must end.
+/// Tells an event until it is stored; gives up only when the service must end, and at once
+/// when it is larger than any message may be.
 pub(super) async fn insist(desk: &Desk, event: &Event) -> bool {
     loop {
         match desk.fleet.tell(event).await {
             Ok(()) => return true,
+            Err(error) if error.too_large() => {
+                tracing::error!(id = event.id, %error, "an event cannot be told");
+                return false;
+            }
             Err(error) => desk.grumble("tell an event", error),
         }
         tokio::select! {
@@ -51,7 +56,7 @@ pub(super) fn told(holder: &HolderId, state: &TaskState, report: &Report) -> Att
         gate: None,
         evidence: String::new(),
         rest_until: match state.phase {
-            Phase::Resting { due, .. } => Some(due),
+            Phase::Resting { due, .. } | Phase::Returned { due, .. } => Some(due),
             _ => None,
         },
         effect: String::new(),
@@ -99,7 +104,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
     fn claimed() -> TaskState {
-        let gate = "relay".parse().unwrap();
+        let gate: domain::GateName = "relay".parse().unwrap();
         TaskState {
             kind: "welcome".parse().unwrap(),
             source_key: "welcome/SP1".parse().unwrap(),
@@ -107,11 +112,12 @@ mod tests {
             attempt: 3,
             charged: 0,
             cost: Cost::ZERO,
+            admitted: vec![Admission { gate: gate.clone(), epoch: Epoch::new(4), seq: 9 }],
+            canary: vec![gate],
             phase: Phase::Claimed(Claim {
                 holder: "me".parse().unwrap(),
                 begun: Timestamp::from_millis(1),
-                admitted: vec![Admission { gate, epoch: Epoch::new(4), seq: 9 }],
-                canary: Vec::new(),
+                lease: Duration::from_secs(30),
                 renewals: 0,
             }),
         }
@@ -152,9 +158,10 @@ mod tests {
         assert_eq!((event.verb, event.charged), (AttemptVerb::Failed, false));
         assert_eq!(event.gate, Some(gate));
         assert_eq!(event.admitted[0].epoch, Epoch::new(4));
-        let again = told(&"other".parse().unwrap(), &ending.state, &owed(&ending.state)[0]);
+        assert!(event.rest_until.is_some_and(|rest| NOW < rest), "it keeps its place till then");
+        let again = told(&event.holder, &ending.state, &owed(&ending.state)[0]);
         assert_eq!(again.id(), event.id());
-        assert!(again.admitted.is_empty(), "told again it must move no gate");
+        assert_eq!(AttemptTold { evidence: event.evidence.clone(), ..again }, event);
     }
 
     /// What may have been done is told as such, uncharged, with when it is asked after.

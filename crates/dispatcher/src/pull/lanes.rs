@@ -40,6 +40,8 @@ struct Lane {
     open: bool,
     /// At most one pull at a time: a gate is probing, and only one task may pass.
     single: bool,
+    /// At most so many pulls and tasks under way together.
+    most: usize,
     /// Pulls under way.
     pulling: usize,
     /// Tasks under way.
@@ -72,9 +74,10 @@ pub(crate) enum Brought {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admits {
     No,
-    /// One task at a time.
-    Single,
-    Yes,
+    /// One pull at a time, and never more than so many pulls and tasks under way.
+    Single(usize),
+    /// Never more than so many pulls and tasks under way.
+    UpTo(usize),
 }
 
 impl Lanes {
@@ -91,7 +94,10 @@ impl Lanes {
         for (kind, admits) in kinds {
             let lane = self.lane(&kind);
             lane.open = admits != Admits::No;
-            lane.single = admits == Admits::Single;
+            lane.single = matches!(admits, Admits::Single(_));
+            if let Admits::Single(most) | Admits::UpTo(most) = admits {
+                lane.most = most;
+            }
         }
         self.lanes.retain(|lane| lane.open || 0 < lane.pulling + lane.running);
     }
@@ -100,7 +106,7 @@ impl Lanes {
     /// slot, or no lane worth one just now.
     pub(crate) fn next(&mut self, now: Duration) -> Option<Pull> {
         let free = self.slots.checked_sub(self.occupied()).filter(|free| 0 < *free)?;
-        let unpulled = self.lanes.iter().filter(|lane| lane.open && lane.pulling == 0).count();
+        let unpulled = self.lanes.iter().filter(|lane| lane.unpulled()).count();
         let room = unpulled <= free;
         let ready = |lane: &&mut Lane| lane.ready(room, now);
         let ready = self.lanes.iter_mut().filter(ready);
@@ -118,7 +124,7 @@ impl Lanes {
         if self.slots <= self.occupied() {
             return None;
         }
-        let resting = self.lanes.iter().filter(|lane| lane.open && lane.pulling == 0);
+        let resting = self.lanes.iter().filter(|lane| lane.unpulled());
         resting.map(|lane| lane.rests_until.max(lane.barred_until).saturating_sub(now)).min()
     }
 
@@ -171,6 +177,7 @@ impl Lane {
             kind,
             open: false,
             single: false,
+            most: usize::MAX,
             pulling: 0,
             running: 0,
             appetite: 1,
@@ -180,8 +187,13 @@ impl Lane {
         }
     }
 
+    /// Open, below its most, and not pulled.
+    const fn unpulled(&self) -> bool {
+        self.open && self.pulling == 0 && self.running < self.most
+    }
+
     fn ready(&self, room: bool, now: Duration) -> bool {
-        if !self.open || now < self.barred_until {
+        if !self.open || self.most <= self.pulling + self.running || now < self.barred_until {
             return false;
         }
         if self.pulling == 0 {
@@ -196,7 +208,7 @@ mod tests {
     use super::*;
 
     /// Runs a story over the kinds `a`, `b` and `c`, a step a line, and compares what was
-    /// pulled: `open <kinds>`, `next`, `task|nothing|trouble <kind>`, `ended <kind>`, `wait
+    /// pulled: `open <kinds>` (`!` for single, `<n` for at most n), `next`, `task|nothing|trouble <kind>`, `ended <kind>`, `wait
     /// <millis>`.
     #[track_caller]
     fn check(slots: usize, story: &str, answer: &[&str]) {
@@ -207,9 +219,14 @@ mod tests {
             let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
             let kind = || rest.parse::<Kind>().unwrap();
             match verb {
-                "open" => lanes.admit(rest.split(' ').map(|kind| match kind.strip_suffix('!') {
-                    Some(kind) => (kind.parse().unwrap(), Admits::Single),
-                    None => (kind.parse().unwrap(), Admits::Yes),
+                "open" => lanes.admit(rest.split(' ').map(|kind| {
+                    let (kind, most) = kind
+                        .split_once('<')
+                        .map_or((kind, usize::MAX), |split| (split.0, split.1.parse().unwrap()));
+                    match kind.strip_suffix('!') {
+                        Some(kind) => (kind.parse().unwrap(), Admits::Single(most)),
+                        None => (kind.parse().unwrap(), Admits::UpTo(most)),
+                    }
                 })),
                 "next" => pulls.push(match lanes.next(now) {
                     Some(Pull { kind, wait }) if wait == LONG => format!("{kind} long"),
@@ -328,6 +345,32 @@ mod tests {
              wait 1
              next",
             &["a long", "b long", "a long", "-", "rest 1000", "rest 1", "b long"],
+        );
+    }
+
+    /// A kind never has more under way than its most, whatever slots are free and however the
+    /// most moves; meanwhile nobody spins, and the others have the slots.
+    #[test]
+    fn keeps_to_the_most() {
+        check(
+            8,
+            "open a<2
+             next
+             task a
+             next
+             next
+             task a
+             next
+             open a<2 b
+             next
+             ended a
+             next
+             open a<1 b
+             nothing a
+             next
+             ended a
+             next",
+            &["a long", "a long", "-", "-", "b long", "a long", "-", "a long"],
         );
     }
 }

@@ -76,6 +76,8 @@ pub fn unclaimed(task: &Task, now: Timestamp) -> TaskState {
         attempt: 0,
         charged: 0,
         cost: domain::Cost::ZERO,
-        phase: Phase::Returned { gate: None, cause: None },
+        admitted: Vec::new(),
+        canary: Vec::new(),
+        phase: Phase::Returned { gate: None, cause: None, due: now },
     }
 }

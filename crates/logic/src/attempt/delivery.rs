@@ -31,6 +31,8 @@ pub struct Delivered<'a> {
     pub won: &'a [GateName],
     /// A gate that the kind needs and this dispatcher is latched on.
     pub latched: Option<&'a GateName>,
+    /// Of the kind, as it is configured now.
+    pub lease: Duration,
     pub now: Timestamp,
 }
 
@@ -58,9 +60,11 @@ pub enum Step {
         after: Duration,
         why: String,
     },
-    /// Another holds it: keep the message and watch the state for one lease ([`super::Watch`]).
+    /// Another holds it: keep the message and watch the state for `lease` ([`super::Watch`]):
+    /// the claim's own or the configured one, whichever is longer.
     Watch {
         holder: HolderId,
+        lease: Duration,
     },
     /// This process runs it already: drop this delivery, answer nothing.
     Keep,
@@ -109,7 +113,7 @@ pub fn on_delivery(delivered: &Delivered) -> Step {
         return Step::Settle(Attempt::of(&base, now).moot("earlier contact"));
     }
     match wait(&base, now) {
-        Some(after) => Step::PutBack { after, why: "resting".to_owned() },
+        Some(after) => Step::PutBack { after, why: "not due yet".to_owned() },
         None => begin(delivered, &base),
     }
 }
@@ -125,7 +129,8 @@ pub fn take_over(state: &TaskState, kind: &KindConfig, now: Timestamp) -> Option
 
 fn on_claimed(delivered: &Delivered, base: &TaskState, claim: &Claim) -> Step {
     if claim.holder != *delivered.me {
-        return Step::Watch { holder: claim.holder.clone() };
+        let lease = claim.lease.max(delivered.lease);
+        return Step::Watch { holder: claim.holder.clone(), lease };
     }
     if delivered.running {
         return Step::Keep;
@@ -152,13 +157,14 @@ fn begin(delivered: &Delivered, base: &TaskState) -> Step {
     let claim = Claim {
         holder: delivered.me.clone(),
         begun: delivered.now,
-        admitted: admitted.clone(),
-        canary,
+        lease: delivered.lease,
         renewals: 0,
     };
     let state = TaskState {
         at: delivered.now,
         attempt: base.attempt.saturating_add(1),
+        admitted: admitted.clone(),
+        canary,
         phase: Phase::Claimed(claim),
         ..base.clone()
     };
@@ -168,7 +174,9 @@ fn begin(delivered: &Delivered, base: &TaskState) -> Step {
 /// How much longer it rests. A clock that was set back adds at most the whole rest again.
 fn wait(base: &TaskState, now: Timestamp) -> Option<Duration> {
     match base.phase {
-        Phase::Resting { due, .. } if now < due => Some(due.since(now).min(due.since(base.at))),
+        Phase::Resting { due, .. } | Phase::Returned { due, .. } if now < due => {
+            Some(due.since(now).min(due.since(base.at)))
+        }
         _ => None,
     }
 }

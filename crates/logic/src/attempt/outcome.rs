@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use domain::{
-    Admission, Blame, Cause, Config, Cost, Epoch, GateName, Kind, KindConfig, Outcome, Phase,
-    TaskState, Timestamp,
+    Blame, Cause, Config, Cost, Epoch, GateName, Kind, KindConfig, Outcome, Phase, TaskState,
+    Timestamp,
 };
 
 use super::{Report, Told, delay::delay};
@@ -94,8 +94,6 @@ pub fn on_outcome(claimed: &TaskState, outcome: &Outcome, terms: &Terms) -> Endi
 /// The attempt that ends, as it will stand in the next link.
 pub(super) struct Attempt {
     state: TaskState,
-    admitted: Vec<Admission>,
-    canary: Vec<GateName>,
 }
 
 struct Trouble<'a> {
@@ -107,11 +105,13 @@ struct Trouble<'a> {
 
 impl Attempt {
     pub(super) fn of(state: &TaskState, now: Timestamp) -> Self {
-        let (admitted, canary) = match &state.phase {
-            Phase::Claimed(claim) => (claim.admitted.clone(), claim.canary.clone()),
-            _ => (Vec::new(), Vec::new()),
-        };
-        Attempt { state: TaskState { at: now, ..state.clone() }, admitted, canary }
+        let mut state = TaskState { at: now, ..state.clone() };
+        if !matches!(state.phase, Phase::Claimed(_)) {
+            // Whatever was admitted before is over: nothing was, for what follows.
+            state.admitted.clear();
+            state.canary.clear();
+        }
+        Attempt { state }
     }
 
     fn costing(mut self, cost: Cost) -> Self {
@@ -120,12 +120,7 @@ impl Attempt {
     }
 
     fn report(&self, told: Told) -> Report {
-        Report {
-            attempt: self.state.attempt,
-            admitted: self.admitted.clone(),
-            canary: self.canary.clone(),
-            told,
-        }
+        Report::of(&self.state, told)
     }
 
     fn ending(self, phase: Phase, reports: Vec<Report>, then: Then) -> Ending {
@@ -175,12 +170,15 @@ impl Attempt {
     }
 
     fn share(self, trouble: &Trouble, gate: &GateName, terms: &Terms) -> Ending {
-        let admission = self.admitted.iter().find(|admission| admission.gate == *gate);
+        let admission = self.state.admitted.iter().find(|admission| admission.gate == *gate);
         let latch = admission.map(|at| Latch { gate: gate.clone(), epoch: at.epoch });
         let failed = self.report(trouble.failed(false, Some(gate.clone())));
         let wait = terms.delay(self.uncharged(), trouble.retry_after);
-        let phase =
-            Phase::Returned { gate: Some(gate.clone()), cause: Some(trouble.cause.clone()) };
+        let phase = Phase::Returned {
+            gate: Some(gate.clone()),
+            cause: Some(trouble.cause.clone()),
+            due: terms.now.after(wait),
+        };
         Ending { latch, ..self.ending(phase, vec![failed], Then::PutBack(wait)) }
     }
 
@@ -204,8 +202,8 @@ impl Attempt {
     /// Nothing was tried under this claim.
     pub(super) fn give_back(self, gate: Option<GateName>, why: &str, wait: Duration) -> Ending {
         let report = self.report(Told::Held { gate: gate.clone(), why: why.to_owned() });
-        let free = self.canary.clone();
-        let phase = Phase::Returned { gate, cause: None };
+        let free = self.state.canary.clone();
+        let phase = Phase::Returned { gate, cause: None, due: self.state.at.after(wait) };
         Ending { free, ..self.ending(phase, vec![report], Then::PutBack(wait)) }
     }
 
@@ -213,7 +211,7 @@ impl Attempt {
     pub(super) fn moot(self, why: &str) -> Ending {
         let (by, why) = ("dispatcher".to_owned(), why.to_owned());
         let report = self.report(Told::Withdrawn { by: by.clone(), why: why.clone() });
-        let free = self.canary.clone();
+        let free = self.state.canary.clone();
         let phase = Phase::Withdrawn { by, why };
         Ending { free, ..self.ending(phase, vec![report], Then::Ack) }
     }

@@ -1,13 +1,13 @@
-use domain::{Admission, Cause, Cost, GateName, Key, Phase, TaskState};
+use domain::{Admission, Cause, Cost, GateName, Key, Kind, Phase, TaskState, event_id};
 
 /// What is to be told about one attempt, or about a task's end.
 ///
-/// Telling it twice is harmless: [`Report::event_id`] is a function of task, attempt and verb.
+/// Telling it twice is harmless: [`Report::event_id`] is a function of kind, task, attempt and verb.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     pub attempt: u32,
-    /// Under which gates the attempt was admitted. Empty when the report is told again from
-    /// the chain, which no longer knows: then it can move no gate.
+    /// Under which gates the attempt was admitted. Told again from the chain it is the same:
+    /// so a failure that was counted already is known as such, in the incident it belongs to.
     pub admitted: Vec<Admission>,
     /// The probing gates for which it was the canary.
     pub canary: Vec<GateName>,
@@ -57,6 +57,13 @@ pub enum Told {
 }
 
 impl Report {
+    /// About the newest attempt of `state`.
+    pub(super) fn of(state: &TaskState, told: Told) -> Self {
+        let (admitted, canary) = (state.admitted.clone(), state.canary.clone());
+        Report { attempt: state.attempt, admitted, canary, told }
+    }
+
+    /// About no attempt that was admitted.
     pub(super) fn bare(attempt: u32, told: Told) -> Self {
         Report { attempt, admitted: Vec::new(), canary: Vec::new(), told }
     }
@@ -74,9 +81,9 @@ impl Report {
         }
     }
 
-    /// `<key>/<attempt>/<verb>`, by which a repeated telling counts once.
-    pub fn event_id(&self, key: Key) -> String {
-        format!("{key}/{}/{}", self.attempt, self.verb())
+    /// By which a repeated telling counts once, see [`event_id`].
+    pub fn event_id(&self, kind: &Kind, key: Key) -> String {
+        event_id(kind, key, self.attempt, self.verb())
     }
 }
 
@@ -97,7 +104,7 @@ pub fn owed(state: &TaskState) -> Vec<Report> {
             vec![Told::Parked { cause: cause.clone(), evidence: evidence.clone() }]
         }
         Phase::Resting { cause, charged: true, .. } => vec![failed_again(cause, true, None)],
-        Phase::Returned { gate: Some(gate), cause: Some(cause) } => {
+        Phase::Returned { gate: Some(gate), cause: Some(cause), .. } => {
             vec![failed_again(cause, false, Some(gate.clone()))]
         }
         Phase::Resting { .. }
@@ -105,7 +112,7 @@ pub fn owed(state: &TaskState) -> Vec<Report> {
         | Phase::Claimed(_)
         | Phase::Revived { .. } => Vec::new(),
     };
-    told.into_iter().map(|told| Report::bare(state.attempt, told)).collect()
+    told.into_iter().map(|told| Report::of(state, told)).collect()
 }
 
 fn failed_again(cause: &Cause, charged: bool, gate: Option<GateName>) -> Told {

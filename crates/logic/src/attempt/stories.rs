@@ -40,6 +40,7 @@ fn delivered(given: &str) -> Step {
         admission: &admission,
         won: &won,
         latched: says("latched").then_some(&relay),
+        lease: Duration::from_secs(if says("longer") { 9 } else { 4 }),
         now: at(10),
     })
 }
@@ -52,7 +53,8 @@ fn state(given: &str) -> Option<TaskState> {
         "theirs" => Some(Phase::Claimed(claim("them"))),
         "resting" => Some(Phase::Resting { due: at(14), cause: cause(), charged: true }),
         "rested" => Some(Phase::Resting { due: at(10), cause: cause(), charged: true }),
-        "returned" => Some(Phase::Returned { gate: None, cause: None }),
+        "returned" => Some(returned(10)),
+        "waiting" => Some(returned(13)),
         "completed" => Some(Phase::Completed { effect: "paid".to_owned() }),
         "dead" => Some(Phase::Dead { cause: cause() }),
         "withdrawn" => Some(Phase::Withdrawn { by: by(), why: by() }),
@@ -70,8 +72,15 @@ fn state(given: &str) -> Option<TaskState> {
         attempt: if never_tried { 0 } else { 2 },
         charged: u32::from(!never_tried),
         cost: Cost::ZERO,
+        admitted: vec![Admission { gate: gate(), epoch: Epoch::new(3), seq: 7 }],
+        canary: vec![gate()],
         phase,
     })
+}
+
+fn returned(due: u64) -> Phase {
+    let cause = Some("relay.pending".parse().unwrap());
+    Phase::Returned { gate: Some(gate()), cause, due: at(due) }
 }
 
 fn tell(step: &Step) -> String {
@@ -81,7 +90,7 @@ fn tell(step: &Step) -> String {
     match step {
         Step::TellAndAck { reports } => format!("tell{} and ack", verbs(reports)),
         Step::PutBack { after, why } => format!("put back {}s: {why}", after.as_secs()),
-        Step::Watch { holder } => format!("watch {holder}"),
+        Step::Watch { holder, lease } => format!("watch {holder} for {}s", lease.as_secs()),
         Step::Keep => "keep".to_owned(),
         Step::WinCanary { gates } => format!("win canary of {}", gates[0]),
         Step::Claim { state, owed } => format!("claim {}{}", state.attempt, verbs(owed)),
@@ -94,15 +103,24 @@ fn tell(step: &Step) -> String {
 #[test]
 fn claims_what_may_run() {
     check("new", "claim 1");
-    check("returned", "claim 3");
+    check("returned", "claim 3 failed");
+    check("waiting", "put back 3s: not due yet");
     check("rested", "claim 3 failed");
     check("revived", "claim 3");
-    check("resting", "put back 4s: resting");
+    check("resting", "put back 4s: not due yet");
     check("new closed", "put back 1s: relay CLOSED");
     check("new latched", "put back 1s: latched on gate relay");
     check("new probing", "win canary of relay");
     check("new probing won", "claim 1");
-    check("theirs", "watch them");
+    check("theirs", "watch them for 6s");
+}
+
+/// A claim is watched for the lease that its holder goes by, also when a shorter one was
+/// applied since, and for the longer one if a longer one was.
+#[test]
+fn a_claim_keeps_its_lease() {
+    check("theirs", "watch them for 6s");
+    check("theirs longer", "watch them for 9s");
 }
 
 /// An end is told again, whatever else is true of the message.
@@ -120,7 +138,7 @@ fn parks_what_is_not_fenced() {
     check("new unfenced", "write parked, parked");
     check("resting unfenced", "write parked, parked");
     check("parked unfenced", "tell parked and ack");
-    check("theirs unfenced", "watch them");
+    check("theirs unfenced", "watch them for 6s");
     check("parked", "claim 1 parked");
 }
 
@@ -138,7 +156,7 @@ fn contact_counts_before_the_first_attempt() {
     check("new contact closed", "write withdrawn, withdrawn");
     check("revived untried contact", "write withdrawn, withdrawn");
     check("rested contact", "claim 3 failed");
-    check("theirs contact", "watch them");
+    check("theirs contact", "watch them for 6s");
 }
 
 /// What this process holds it goes on with, or gives back when it never began it.
@@ -194,7 +212,7 @@ fn a_lost_claim_is_charged() {
     let ending = take_over(&state, &kind(), at(99)).unwrap();
     assert_eq!((ending.state.charged, ending.then), (2, Then::Again));
     assert!(matches!(ending.state.phase, Phase::Resting { due, .. } if due == at(99)));
-    assert_eq!(ending.reports[0].admitted, claim("them").admitted);
+    assert_eq!(ending.reports[0].admitted, state.admitted);
     state.charged = 2;
     assert_eq!(take_over(&state, &kind(), at(99)).unwrap().state.word(), "dead");
     assert_eq!(take_over(&ending.state, &kind(), at(99)), None);
@@ -264,8 +282,7 @@ fn gate() -> GateName {
 
 fn claim(holder: &str) -> Claim {
     let holder: HolderId = holder.parse().unwrap();
-    let admitted = vec![Admission { gate: gate(), epoch: Epoch::new(3), seq: 7 }];
-    Claim { holder, begun: at(4), admitted, canary: vec![gate()], renewals: 0 }
+    Claim { holder, begun: at(4), lease: Duration::from_secs(6), renewals: 0 }
 }
 
 fn kind() -> KindConfig {

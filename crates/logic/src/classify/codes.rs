@@ -137,7 +137,7 @@ pub(super) fn of_poll(reply: &Reply) -> &'static str {
 /// Why naming a settled transfer brought no message.
 pub(super) fn of_redeem(reply: &Reply) -> &'static str {
     match (reply.code.as_deref(), reply.status) {
-        (Some("TXID_NOT_FOUND" | "TX_NOT_CONFIRMED"), _) => "relay.pending",
+        (Some("TXID_NOT_FOUND" | "TX_NOT_CONFIRMED"), _) | (_, Some(200..300)) => "relay.pending",
         (_, Some(400 | 402 | 404 | 409 | 422)) => "inbox.undelivered",
         (_, status) => by_status(status),
     }

@@ -142,7 +142,8 @@ fn accepted(reply: &Reply) -> Option<Answer> {
     let pending = reply.payment_status.as_deref() == Some("pending");
     match reply.status? {
         202 => staged(reply),
-        200 | 201 if pending && reply.payment_id.is_some() => staged(reply),
+        // Without an id nobody can be asked about it: in doubt, for all it says of a message.
+        200 | 201 if pending => staged(reply),
         200 | 201 if reply.message_id.is_some() => {
             let txid = reply.txid.clone().filter(|txid| !txid.is_empty());
             Some(Answer::Delivered { message: reply.message_id.clone(), txid })

@@ -38,13 +38,19 @@ pub fn on_completed(gate: &Gate, seen: &CompletedSeen, stamp: &Stamp<'_>) -> Dec
 }
 
 /// Decides about a canary as its record stands: undecided for too long, it closes the gate in
-/// the same incident, with the cause `canary.undecided`.
-pub fn on_canary_late(gate: &Gate, canary: &Canary, stamp: &Stamp<'_>) -> Decision {
+/// the same incident, with the cause `canary.undecided`. It has been seen `under_way` for so
+/// long by one clock: when it was begun says another, which may be ahead or behind.
+pub fn on_canary_late(
+    gate: &Gate,
+    canary: &Canary,
+    under_way: Duration,
+    stamp: &Stamp<'_>,
+) -> Decision {
     let standing = gate.state == GateState::Probing
         && canary.gate == gate.name
         && canary.epoch == gate.epoch
         && !canary.released;
-    let late = UNDECIDED_AFTER <= stamp.now.since(canary.begun);
+    let late = UNDECIDED_AFTER <= under_way;
     let (true, true, Ok(cause)) = (standing, late, "canary.undecided".parse::<Cause>()) else {
         return Decision::default();
     };

@@ -9,7 +9,7 @@ use domain::{
 
 use super::{
     Decision, Home, Misplaced, Stamp, Told, admitted_under, closed, home, next,
-    record::{joined, tasks_within},
+    record::{gathered, joined, tasks_within},
 };
 
 /// One failed attempt, as its durable event tells it.
@@ -83,7 +83,9 @@ fn on_straggler(record: &Incident, seen: &FailureSeen) -> Decision {
     Decision { gate: None, incident, told }
 }
 
-/// A failure that this gate is blamed for, of an attempt admitted since its opening.
+/// A failure that this gate is blamed for, of an attempt admitted since its opening. One that
+/// is in the record has done its work, since the gate is written first: whenever it comes
+/// again, it lets nothing that flows stop.
 fn on_shared(
     gate: &Gate,
     record: &Incident,
@@ -92,7 +94,10 @@ fn on_shared(
     stamp: &Stamp<'_>,
 ) -> Decision {
     let new = !record.has(&seen.event);
-    let incident = new.then(|| joined(record, seen, false));
+    let incident = new.then(|| match gate.state {
+        GateState::Open => gathered(record, seen, tasks, within),
+        GateState::Closed | GateState::Probing | GateState::Draining => joined(record, seen, false),
+    });
     let reached = match gate.state {
         GateState::Open => tasks_within(incident.as_ref().unwrap_or(record), seen, within),
         GateState::Closed | GateState::Probing | GateState::Draining => 0,
@@ -100,9 +105,10 @@ fn on_shared(
     let joined = Told::Joined { incident: record.number, straggler: false };
     let told_and = |gate, told| Decision { gate, incident: incident.clone(), told };
     match gate.state {
-        GateState::Open if tasks == 0 || reached < tasks => {
+        GateState::Open if !new || tasks == 0 || reached < tasks => {
             told_and(None, vec![Told::Counted { tasks: reached, of: tasks }])
         }
+        GateState::Probing | GateState::Draining if !new => told_and(None, vec![joined]),
         GateState::Open | GateState::Probing | GateState::Draining => {
             told_and(Some(closed_by(gate, seen, stamp)), vec![Told::Closed, joined])
         }

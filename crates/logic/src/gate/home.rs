@@ -46,3 +46,13 @@ pub fn home(gate: &Gate, seen: &FailureSeen) -> Home {
         (_, GateState::Probing | GateState::Draining) => Home::Incident(gate.incident),
     }
 }
+
+/// The older incident in which `seen` may be counted already, to be looked at before [`home`].
+///
+/// Only a failure that names no epoch can be: told again after its incident has ended, it
+/// looks like a new one.
+pub fn counted_before(gate: &Gate, seen: &FailureSeen) -> Option<u64> {
+    let names_none = admitted_under(gate, &seen.admitted).is_none();
+    let fresh = home(gate, seen) == Home::Incident(gate.incident.saturating_add(1));
+    (names_none && fresh && 0 < gate.incident).then_some(gate.incident)
+}

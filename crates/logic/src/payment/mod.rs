@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! (none)   --terms, no earlier message, leave--> INTENT
-//! INTENT   --signed with the wallet's next nonce-> SIGNED     one batch with the wallet
+//! INTENT   --signed, nonce fits the chain-----> SIGNED     one batch with the wallet
 //! SIGNED   --leave---------------------------> SENT           stored before the post
 //! SIGNED   --leave will never come again-----> REJECTED (a)   the nonce is given back
 //! SENT     --the post's answer---------------> SETTLED | STAGED | UNKNOWN
 //! SENT     --found so by another process-----> UNKNOWN
 //! STAGED   --polled: delivered, listed-------> SETTLED
-//! STAGED   --polled: no longer stood for-----> UNKNOWN
+//! STAGED   --polled: no longer stood for-----> UNKNOWN    also: late, nobody knows it, unspent
 //! UNKNOWN  --inbox lists it; chain has it----> SETTLED        the latter once redeemed
 //! UNKNOWN  --chain: nonce unspent, with leave> SENT           the same bytes
 //! UNKNOWN  --chain: nonce gone elsewhere, deep> REJECTED (b)
@@ -24,8 +24,9 @@
 //! 2. bytes that may have left are resolved by asking: an answer that is not a delivery never
 //!    rejects a payment (M2);
 //! 3. bytes leave only after they are stored, and a nonce whose bytes may have left is signed
-//!    for nothing else (M3). Only the wallet's newest nonce may be unsent, so that giving one
-//!    back never leaves a hole;
+//!    for nothing else (M3). At most one nonce is signed and unsent; given back, it is the next
+//!    or a known hole, which the next payment fills. A payment keeps its nonce until the chain
+//!    is past it, whoever calls it settled;
 //! 4. nothing is sent that was not granted leave since the last save but one; asking needs
 //!    none;
 //! 5. once the world answers truthfully, every payment is settled, or its outcome names what a
@@ -39,7 +40,7 @@ mod step;
 mod told;
 mod wallet;
 
-pub use chain::{ChainFacts, ChainTransaction, judge};
+pub use chain::{ChainFacts, ChainTransaction, Fate, judge};
 pub use session::{ChainWord, InboxWord, Leave, Limits, Mode, Order, Session};
 pub use step::{Save, Standing, Step};
 pub use told::carry_on;

@@ -43,9 +43,23 @@ pub(super) fn found_earlier(
     moved(&payment, Stage::Settled(None, settlement), now, told)
 }
 
-pub(super) fn signed(payment: &Payment, signed: Signed, amount: Sats, now: Timestamp) -> Payment {
+/// Signed for `order`, which may be newer than the intent: the letter that is posted, the
+/// wallet that pays and the task that asks are those of the bytes.
+pub(super) fn signed(
+    payment: &Payment,
+    order: &Order,
+    signed: Signed,
+    amount: Sats,
+    now: Timestamp,
+) -> Payment {
     let told = format!("signed with nonce {}, txid {} here", signed.nonce, signed.txid);
-    let payment = Payment { amount, ..payment.clone() };
+    let payment = Payment {
+        amount,
+        source_key: order.source_key.clone(),
+        wallet: order.wallet.clone(),
+        letter: order.letter.clone(),
+        ..payment.clone()
+    };
     moved(&payment, Stage::Signed(signed), now, told)
 }
 

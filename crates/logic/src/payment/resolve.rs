@@ -1,6 +1,8 @@
 //! Asking what became of bytes that left: the inbox, then the relay, then the chain.
 
-use domain::{Cause, Doubt, Payment, Proof, Sent, Signed, Staged, Timestamp};
+use domain::{
+    Cause, Doubt, Payment, PaymentStage as Stage, Proof, Sent, Signed, Staged, Timestamp,
+};
 
 use super::{
     record,
@@ -137,6 +139,9 @@ impl Standing<'_> {
         if late && let Some(step) = self.by_chain(payment, signed) {
             return step;
         }
+        if late && let Some(step) = self.lost(payment) {
+            return step;
+        }
         if late && !asking && !payment.unconfirmed_told {
             let evidence = format!("accepted {} s ago and still not confirmed", age.as_secs());
             let outcome = told::failed_for("relay.unconfirmed", evidence);
@@ -152,6 +157,20 @@ impl Standing<'_> {
             _ => format!("accepted {} s ago, not confirmed yet", age.as_secs()),
         };
         self.wait_for("relay.pending", evidence)
+    }
+
+    /// Staged long ago, and now neither inbox nor relay says anything of it while its nonce is
+    /// free: nobody works on it any more, so it is in doubt and may be sent again.
+    fn lost(&self, payment: &Payment) -> Option<Step> {
+        let (Stage::Staged(..), Some(Answer::Failure(failure))) =
+            (&payment.stage, &self.session.relay)
+        else {
+            return None;
+        };
+        let free = self.session.chain == Some(ChainWord::Unspent { in_mempool: false });
+        let Failure { cause, evidence, .. } = failure;
+        (free && self.session.relay_asked)
+            .then(|| self.settle_or(record::in_doubt(payment, cause, evidence, self.now)))
     }
 
     /// Nothing has the nonce: the same bytes go out again, once a session and with leave.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use domain::{GateName, Letter, Outcome, Payee, Sats, Signed, SourceKey, Timestamp};
 
-use super::step::Save;
+use super::{step::Save, wallet::WalletFacts};
 use crate::classify::{Answer, Failure};
 
 /// What a payer may spend, and how patient it is.
@@ -92,6 +92,8 @@ pub struct Session {
     pub(super) terms: Option<Sats>,
     /// Used up by the save that it allows.
     pub(super) leave: Option<Leave>,
+    /// What the world says of the wallet right now; the error is why it does not say.
+    pub(super) world: Option<Result<WalletFacts, String>>,
     pub(super) signed: Option<Signed>,
     /// That the bytes leave is stored, and this session has not sent them since.
     pub(super) cleared: bool,
@@ -118,6 +120,7 @@ impl Session {
             begun,
             terms: None,
             leave: None,
+            world: None,
             signed: None,
             cleared: false,
             posted: false,
@@ -151,6 +154,11 @@ impl Session {
 
     pub fn on_leave(&mut self, leave: Leave) {
         self.leave = Some(leave);
+    }
+
+    /// What the chain and its mempool know of the wallet, or why they did not say.
+    pub fn on_wallet(&mut self, facts: Result<WalletFacts, String>) {
+        self.world = Some(facts);
     }
 
     /// Nothing can be signed for these terms; why.
@@ -220,11 +228,13 @@ impl Session {
     /// A save was refused because the wallet alone had moved: what it rested on is asked anew.
     pub fn on_refused(&mut self) {
         self.leave = None;
+        self.world = None;
     }
 
     /// A save went through; the next step is taken from the records as saved.
     pub fn on_saved(&mut self, save: &Save) {
         use domain::PaymentStage as Stage;
+        self.world = None;
         match &save.payment.stage {
             Stage::Intent | Stage::Signed(_) => self.leave = None,
             Stage::Sent(..) => {

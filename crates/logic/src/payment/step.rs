@@ -21,6 +21,9 @@ pub enum Step {
     /// contact with this payee, and this payee's task not ended; the last does not matter any
     /// more when the bytes may have been `sent`. [`Session::on_leave`].
     CheckLeave { sent: bool },
+    /// Ask the chain for the wallet's next nonce and what waits in the mempool, and only then
+    /// read the wallet's record again. [`Session::on_wallet`].
+    AskWallet,
     /// Sign a transfer. [`Session::on_signed`].
     Sign { nonce: u64, amount: Sats },
     /// Store all of it in one batch, each a compare-and-set on what was read; then
@@ -78,6 +81,9 @@ impl Standing<'_> {
         let Some(payment) = self.payment else {
             return self.begin(None);
         };
+        if let Some(step) = self.foreign(payment) {
+            return step;
+        }
         match &payment.stage {
             Stage::Settled(_, settlement) => {
                 self.tidy(payment).unwrap_or_else(|| answer(told::settled(payment, settlement)))
@@ -92,15 +98,29 @@ impl Standing<'_> {
         }
     }
 
+    /// Bytes that another wallet signed: our chain, nonces and gate say nothing of them, so
+    /// they are neither asked after nor sent nor given up here.
+    fn foreign(&self, payment: &Payment) -> Option<Step> {
+        let under_way = match &payment.stage {
+            Stage::Signed(_) | Stage::Sent(..) | Stage::Staged(..) | Stage::Unknown(..) => true,
+            Stage::Intent | Stage::Settled(..) | Stage::Rejected(..) => false,
+        };
+        if !under_way || payment.wallet == self.wallet.address {
+            return None;
+        }
+        let (theirs, ours, word) = (&payment.wallet, &self.wallet.address, payment.word());
+        let evidence = format!("{word} by {theirs}, and we pay as {ours}: start with that key");
+        Some(answer(told::failed_for("wallet.other-key", evidence)))
+    }
+
     /// Up to the signature: terms, an earlier message, leave, intent, nonce.
     fn begin(&self, before: Option<&Payment>) -> Step {
         let Mode::Pay(order) = &self.session.mode else {
             return answer(told::held(None, "nothing of it was begun"));
         };
-        let nonce = match wallet::room(self.wallet, self.limits.in_flight) {
-            Ok(nonce) => nonce,
-            Err(full) => return answer(told::held(None, &full.to_string())),
-        };
+        if let Err(full) = wallet::room(self.wallet, self.limits.in_flight) {
+            return answer(told::held(None, &full.to_string()));
+        }
         let Some(amount) = self.session.terms else {
             return Step::Probe;
         };
@@ -115,13 +135,13 @@ impl Standing<'_> {
                 let payment = record::found_earlier(order, before, message, txid.clone(), self.now);
                 save(Save { payment, wallet: None, contact: true })
             }
-            Some(InboxWord::Absent) => self.intend(order, before, amount, nonce),
+            Some(InboxWord::Absent) => self.intend(order, before, amount),
         }
     }
 
-    fn intend(&self, order: &Order, before: Option<&Payment>, amount: Sats, nonce: u64) -> Step {
+    fn intend(&self, order: &Order, before: Option<&Payment>, amount: Sats) -> Step {
         if let Some(payment @ Payment { stage: Stage::Intent, .. }) = before {
-            return self.sign(payment, amount, nonce);
+            return self.sign(order, payment, amount);
         }
         match &self.session.leave {
             None => Step::CheckLeave { sent: false },
@@ -134,11 +154,26 @@ impl Standing<'_> {
         }
     }
 
-    fn sign(&self, payment: &Payment, amount: Sats, nonce: u64) -> Step {
+    /// With a nonce that fits the chain as it is now, and not as it was when we started.
+    fn sign(&self, order: &Order, payment: &Payment, amount: Sats) -> Step {
+        let (now, lost_after) = (self.now, self.limits.unconfirmed_after);
+        let fit = match &self.session.world {
+            None => return Step::AskWallet,
+            Some(Err(silent)) => return answer(told::failed_for("chain.unavailable", silent)),
+            Some(Ok(facts)) => wallet::fit(self.wallet, facts, now, lost_after),
+        };
+        let wallet = match fit {
+            Ok(wallet) => wallet,
+            Err((word, evidence)) => return answer(told::failed_for(word, evidence)),
+        };
+        let nonce = match wallet::room_in_chain(&wallet, self.limits.in_flight) {
+            Ok(nonce) => nonce,
+            Err(full) => return answer(told::held(None, &full.to_string())),
+        };
         match &self.session.signed {
             Some(signed) if signed.nonce == nonce => save(Save {
-                payment: record::signed(payment, signed.clone(), amount, self.now),
-                wallet: Some(wallet::signed(self.wallet, payment.key())),
+                payment: record::signed(payment, order, signed.clone(), amount, self.now),
+                wallet: Some(wallet::signed(&wallet, payment.key(), nonce)),
                 contact: false,
             }),
             _ => Step::Sign { nonce, amount },
@@ -161,7 +196,7 @@ impl Standing<'_> {
                     contact: false,
                 }),
                 None => {
-                    let evidence = format!("nonce {} is not the newest", signed.nonce);
+                    let evidence = format!("nonce {} is held as sent", signed.nonce);
                     answer(told::failed_for("wallet.sender-nonce", evidence))
                 }
             },
@@ -193,22 +228,41 @@ impl Standing<'_> {
         self.settle_or(record::in_doubt(payment, &cause, evidence, self.now))
     }
 
-    /// Saves a payment; when that settles it, its nonce is finished and contact recorded.
+    /// The wallet once `payment` has come to this stage. `None`: as it is.
+    ///
+    /// The chain's word frees a nonce; the word of the inbox or the relay does not, since a
+    /// nonce that was never used holds up all that follow.
+    fn left(&self, payment: &Payment) -> Option<Wallet> {
+        use domain::Proof;
+        match &payment.stage {
+            Stage::Settled(_, settlement) => match settlement.proof {
+                Proof::Delivered | Proof::AlreadyRedeemed | Proof::Listed => {
+                    wallet::settled(self.wallet, payment.key(), self.now)
+                }
+                Proof::Redeemed | Proof::Chain | Proof::EarlierMessage => {
+                    wallet::finished(self.wallet, payment.key())
+                }
+            },
+            Stage::Rejected(..) => wallet::finished(self.wallet, payment.key()),
+            _ => None,
+        }
+    }
+
+    /// Saves a payment; when that settles it, contact is recorded.
     pub(super) fn settle_or(&self, payment: Payment) -> Step {
-        let settled = payment.settled();
-        let wallet = settled.then(|| wallet::finished(self.wallet, payment.key())).flatten();
-        save(Save { payment, wallet, contact: settled })
+        let (wallet, contact) = (self.left(&payment), payment.settled());
+        save(Save { payment, wallet, contact })
     }
 
     pub(super) fn reject(&self, payment: Payment) -> Step {
-        let wallet = wallet::finished(self.wallet, payment.key());
+        let wallet = self.left(&payment);
         save(Save { payment, wallet, contact: false })
     }
 
     /// A payment that is over holds no nonce; both are written in one batch, so this only
     /// mends what a person has changed by hand.
     fn tidy(&self, payment: &Payment) -> Option<Step> {
-        let wallet = Some(wallet::finished(self.wallet, payment.key())?);
+        let wallet = Some(self.left(payment)?);
         let contact = payment.settled();
         Some(save(Save { payment: payment.clone(), wallet, contact }))
     }
@@ -217,7 +271,7 @@ impl Standing<'_> {
         use domain::Rejection;
         answer(match &payment.stage {
             Stage::Rejected(_, Rejection::SpentElsewhere { txid, aborted, why }) => {
-                let word = if *aborted { "wallet.payment-refused" } else { "wallet.sender-nonce" };
+                let word = if *aborted { "wallet.transfer-aborted" } else { "wallet.sender-nonce" };
                 told::failed_for(word, format!("its nonce went to {txid}: {why}"))
             }
             Stage::Rejected(_, Rejection::Unsent { why }) => Outcome::Moot { why: why.clone() },

@@ -1,4 +1,6 @@
-use domain::{Key, Unfinished, Wallet};
+use std::time::Duration;
+
+use domain::{Key, Timestamp, Unfinished, Wallet};
 
 /// No more than this many payments hold a nonce, whatever the configuration says: a node
 /// refuses more than 25 unconfirmed transactions of one sender, and a relay 20.
@@ -13,39 +15,49 @@ pub enum NoRoom {
     Unsent { nonce: u64 },
 }
 
-/// Whether the next nonce may be taken.
+/// Which nonce may be taken: a known hole, for everything behind it waits; else the next.
 ///
 /// # Errors
 ///
-/// [`NoRoom::Unsent`] keeps the wallet's invariant: only the highest nonce may be unsent, so
-/// that giving it back leaves no hole.
+/// [`NoRoom::Unsent`] keeps the wallet's invariant: at most one is signed and not sent.
 pub fn room(wallet: &Wallet, in_flight: u32) -> Result<u64, NoRoom> {
     if let Some(unsent) = wallet.unfinished.iter().find(|holder| !holder.sent) {
         return Err(NoRoom::Unsent { nonce: unsent.nonce });
     }
     let limit = usize::try_from(in_flight).unwrap_or(IN_FLIGHT_MAX).clamp(1, IN_FLIGHT_MAX);
-    let unfinished = wallet.unfinished.len();
+    let unfinished = wallet.unfinished.iter().filter(|holder| holder.settled.is_none()).count();
     if limit <= unfinished {
         return Err(NoRoom::Full { unfinished, limit });
     }
-    Ok(wallet.next)
+    Ok(wallet.holes.first().copied().unwrap_or(wallet.next))
+}
+
+/// The same, counting what is settled and not past in the chain: what a node lets wait.
+pub(super) fn room_in_chain(wallet: &Wallet, in_flight: u32) -> Result<u64, NoRoom> {
+    let (unfinished, limit) = (wallet.unfinished.len(), IN_FLIGHT_MAX);
+    if limit <= unfinished {
+        return Err(NoRoom::Full { unfinished, limit });
+    }
+    room(wallet, in_flight)
 }
 
 /// Which payments are to be worked for a request, in this order: every unfinished one ahead
 /// of it, lowest nonce first, then itself.
 pub fn plan(wallet: &Wallet, requested: Key) -> Vec<Key> {
-    let own = wallet.unfinished.iter().find(|holder| holder.payment == requested);
+    let open = || wallet.unfinished.iter().filter(|holder| holder.settled.is_none());
+    let own = open().find(|holder| holder.payment == requested);
     let ahead = |holder: &&Unfinished| own.is_none_or(|own| holder.nonce < own.nonce);
-    let mut order: Vec<&Unfinished> = wallet.unfinished.iter().filter(ahead).collect();
+    let mut order: Vec<&Unfinished> = open().filter(ahead).collect();
     order.sort_by_key(|holder| holder.nonce);
     order.into_iter().map(|holder| holder.payment).chain([requested]).collect()
 }
 
-/// `payment` takes the next nonce with bytes that are stored in the same batch.
-pub(super) fn signed(wallet: &Wallet, payment: Key) -> Wallet {
+/// `payment` takes `nonce`, which [`room`] gave, with bytes that are stored in the same batch.
+pub(super) fn signed(wallet: &Wallet, payment: Key, nonce: u64) -> Wallet {
     let mut wallet = wallet.clone();
-    wallet.unfinished.push(Unfinished { nonce: wallet.next, payment, sent: false });
-    wallet.next = wallet.next.saturating_add(1);
+    wallet.unfinished.push(Unfinished { nonce, payment, sent: false, settled: None });
+    wallet.holes.retain(|hole| *hole != nonce);
+    wallet.next = wallet.next.max(nonce.saturating_add(1));
     wallet
 }
 
@@ -60,7 +72,19 @@ pub(super) fn sent(wallet: &Wallet, payment: Key) -> Option<Wallet> {
     Some(wallet)
 }
 
-/// `payment` is settled or rejected by (b): its nonce is spent.
+/// `payment` is settled on another word than the chain's: it keeps its nonce until the chain
+/// is seen to be past it. `None` when that is recorded already.
+pub(super) fn settled(wallet: &Wallet, payment: Key, now: Timestamp) -> Option<Wallet> {
+    let mut wallet = wallet.clone();
+    let holder = wallet.unfinished.iter_mut().find(|holder| holder.payment == payment)?;
+    if holder.settled.is_some() {
+        return None;
+    }
+    (holder.settled, holder.sent) = (Some(now), true);
+    Some(wallet)
+}
+
+/// `payment` is over and the chain has spent its nonce.
 pub(super) fn finished(wallet: &Wallet, payment: Key) -> Option<Wallet> {
     let mut wallet = wallet.clone();
     let held = wallet.unfinished.len();
@@ -68,27 +92,30 @@ pub(super) fn finished(wallet: &Wallet, payment: Key) -> Option<Wallet> {
     (wallet.unfinished.len() < held).then_some(wallet)
 }
 
-/// The bytes of `payment` never left: its nonce is free again. `None` where that would leave
-/// a hole, which the invariant excludes.
+/// The bytes of `payment` never left: its nonce is free again, as the next or as a hole.
+/// `None` where they may have left.
 pub(super) fn given_back(wallet: &Wallet, payment: Key) -> Option<Wallet> {
     let holder = *wallet.unfinished.iter().find(|holder| holder.payment == payment)?;
-    if holder.sent || holder.nonce.checked_add(1)? != wallet.next {
+    if holder.sent {
         return None;
     }
     let mut wallet = finished(wallet, payment)?;
-    wallet.next = holder.nonce;
+    if holder.nonce.checked_add(1) == Some(wallet.next) {
+        wallet.next = holder.nonce;
+    } else {
+        wallet.holes.push(holder.nonce);
+        wallet.holes.sort_unstable();
+    }
     Some(wallet)
 }
 
-/// What the world says of a wallet when a payer starts.
+/// What the world says of a wallet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WalletFacts {
     /// The nonce that the chain expects next.
     pub chain_next: u64,
     /// Nonces of ours that wait in the mempool.
     pub mempool: Vec<u64>,
-    /// Messages in the inbox's list of what we sent whose payee has no payment in our record.
-    pub unknown_messages: Vec<String>,
 }
 
 /// How our record of a wallet compares with the world.
@@ -97,42 +124,113 @@ pub enum Comparison {
     /// There is no record yet: the wallet begins here.
     New(Wallet),
     Agrees,
-    /// The world knows of nonces or messages that the record does not: it is older than the
-    /// world (`record.behind`), and nothing may be signed.
+    /// The world has used nonces that the record does not know: it is older than the world
+    /// (`record.behind`), and nothing may be signed.
     Behind {
         evidence: String,
     },
-    /// Nonces that nobody holds are not spent either: what is signed next would wait behind
-    /// them (`wallet.sender-nonce`).
+    /// The chain waits for a nonce that nobody will bring, so that whatever is signed next waits
+    /// too (`wallet.sender-nonce`).
     Gap {
         evidence: String,
+        /// To be stored: nobody holds that nonce, and the next payment fills it once a person
+        /// has looked. `None`: a payment that counts as settled holds it, and bytes of that
+        /// have left, so nobody else may have it (M3).
+        known: Option<Wallet>,
     },
 }
 
-/// Compares the record with the world. Run before anything is signed.
-pub fn compare(address: &str, wallet: Option<&Wallet>, facts: &WalletFacts) -> Comparison {
-    let highest = facts.mempool.iter().max().map(|nonce| nonce.saturating_add(1));
-    let used = facts.chain_next.max(highest.unwrap_or(0));
+/// Compares the record with the world, which was asked before the record was read. A settled
+/// payment may take `lost_after` to show in the chain.
+pub fn compare(
+    address: &str,
+    wallet: Option<&Wallet>,
+    facts: &WalletFacts,
+    now: Timestamp,
+    lost_after: Duration,
+) -> Comparison {
     let Some(wallet) = wallet else {
-        let address = address.to_owned();
-        return Comparison::New(Wallet { address, next: used, unfinished: Vec::new() });
+        let (address, next) = (address.to_owned(), used(facts));
+        return Comparison::New(Wallet { address, next, unfinished: vec![], holes: vec![] });
     };
-    if wallet.next < used {
-        let next = wallet.next;
-        let evidence = format!("our next nonce is {next}, the world has used all below {used}");
+    if let Some(evidence) = behind(wallet, facts) {
         return Comparison::Behind { evidence };
     }
-    if !facts.unknown_messages.is_empty() {
-        let messages = facts.unknown_messages.join(", ");
-        return Comparison::Behind { evidence: format!("sent without a record: {messages}") };
+    if let Some(evidence) = lost(wallet, facts, now, lost_after) {
+        return Comparison::Gap { evidence, known: None };
     }
     let held = |nonce: &u64| wallet.unfinished.iter().any(|holder| holder.nonce == *nonce);
-    let missing = (facts.chain_next..wallet.next)
-        .find(|nonce| !held(nonce) && !facts.mempool.contains(nonce));
-    match missing {
-        Some(nonce) => {
-            Comparison::Gap { evidence: format!("nonce {nonce} is neither spent nor held") }
-        }
-        None => Comparison::Agrees,
+    let known = |nonce: &u64| wallet.holes.contains(nonce) || facts.mempool.contains(nonce);
+    let missing = (facts.chain_next..wallet.next).filter(|nonce| !held(nonce) && !known(nonce));
+    let missing: Vec<u64> = missing.take(HOLES_MAX).collect();
+    let Some(first) = missing.first() else { return Comparison::Agrees };
+    let evidence = format!("nonce {first} is neither spent nor held; the next payment fills it");
+    let mut wallet = wallet.clone();
+    wallet.holes.extend(missing);
+    wallet.holes.sort_unstable();
+    Comparison::Gap { evidence, known: Some(wallet) }
+}
+
+/// More holes than any node lets wait are no gap but a chain that was set back.
+const HOLES_MAX: usize = 25;
+
+/// What must hold right before a signature; the record without what is over by these facts.
+///
+/// # Errors
+///
+/// The cause and its evidence.
+pub(super) fn fit(
+    wallet: &Wallet,
+    facts: &WalletFacts,
+    now: Timestamp,
+    lost_after: Duration,
+) -> Result<Wallet, (&'static str, String)> {
+    if let Some(evidence) = behind(wallet, facts) {
+        return Err(("record.behind", evidence));
     }
+    if let Some(evidence) = lost(wallet, facts, now, lost_after) {
+        return Err(("wallet.sender-nonce", evidence));
+    }
+    let mut wallet = wallet.clone();
+    let past = |nonce: u64| nonce < facts.chain_next;
+    wallet.unfinished.retain(|holder| holder.settled.is_none() || !past(holder.nonce));
+    wallet.holes.retain(|hole| !past(*hole) && !facts.mempool.contains(hole));
+    Ok(wallet)
+}
+
+/// The first nonce that nobody has used, as far as the world knows.
+fn used(facts: &WalletFacts) -> u64 {
+    let waiting = facts.mempool.iter().max().map(|nonce| nonce.saturating_add(1));
+    facts.chain_next.max(waiting.unwrap_or(0))
+}
+
+fn behind(wallet: &Wallet, facts: &WalletFacts) -> Option<String> {
+    let (next, used) = (wallet.next, used(facts));
+    let evidence = || {
+        format!(
+            "our next nonce is {next}, the world has used all below {used}; \
+             to have the record follow: portcullis payment adopt --note \"…\""
+        )
+    };
+    (next < used).then(evidence)
+}
+
+/// A payment that was settled long ago, and the chain still waits for its nonce.
+fn lost(
+    wallet: &Wallet,
+    facts: &WalletFacts,
+    now: Timestamp,
+    lost_after: Duration,
+) -> Option<String> {
+    let next = facts.chain_next;
+    let holder = wallet.unfinished.iter().find(|holder| holder.nonce == next)?;
+    let age = now.since(holder.settled?);
+    let waits = facts.mempool.contains(&next);
+    (lost_after <= age && !waits).then(|| {
+        let (payment, age) = (holder.payment, age.as_secs());
+        format!(
+            "payment {payment} was called settled {age} s ago; the chain still waits for its \
+             nonce {next}, and whatever is sent next waits behind it"
+        )
+    })
 }

@@ -91,7 +91,7 @@ impl fmt::Display for Stop {
             Stop::End => f.write_str("end"),
             Stop::PagesMax => f.write_str("page limit"),
             Stop::Repeats => f.write_str("pages repeat"),
-            Stop::Failed { why, .. } => write!(f, "page failed: {why}"),
+            Stop::Failed { why, .. } => write!(f, "stopped: {why}"),
             Stop::Interrupted => f.write_str("interrupted"),
         }
     }

@@ -151,7 +151,7 @@ fn feeds_one_canary() {
 fn stops_in_time() {
     let none = "; gates not asked; ";
     let zero = "created 0 + unknown 0 + in flight 0 + ended 0 + skipped";
-    check("fails", &format!("seen 0 = {zero} 0; new 0{none}1 page, page failed: answered 503"));
+    check("fails", &format!("seen 0 = {zero} 0; new 0{none}1 page, stopped: answered 503"));
     check(
         "us\nmore\nus\nmore",
         &format!("seen 2 = {zero} 2 (repeated 1, excluded 1); new 0{none}2 pages, pages repeat"),

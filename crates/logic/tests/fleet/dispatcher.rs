@@ -1,13 +1,13 @@
 //! What one dispatcher does, one step at a time.
 
-use domain::{Canary, GateName, TaskState};
+use domain::{Canary, GateName, Phase, TaskState};
 use logic::attempt::{
     Ending, Latches, Lease, Report, Terms, Then, Told, Watched, on_outcome, renew, take_over,
     win_canary,
 };
 
 use super::{
-    Answer, Doing, Fleet, LEASE, Process,
+    Answer, Doing, Fleet, LEASE, Process, witness,
     words::{outcome, relay},
 };
 
@@ -73,7 +73,9 @@ impl Fleet {
         match self.write(who, &state, seq) {
             Some(true) => {
                 self.witness.begins(prev.as_ref(), &state, self.wall(who));
-                Doing::Run { state, seq: self.seq, lease: Lease::new(LEASE, self.now) }
+                let Phase::Claimed(claim) = &state.phase else { panic!("no claim: {state:?}") };
+                let lease = Lease::new(claim.lease, self.now);
+                Doing::Run { state, seq: self.seq, lease }
             }
             _ => Doing::Nothing,
         }
@@ -98,15 +100,19 @@ impl Fleet {
     }
 
     pub(super) fn tell(&mut self, reports: &[Report]) {
-        let key = self.task.key();
-        self.told.extend(reports.iter().map(|report| report.event_id(key)));
+        let (kind, key) = (&self.task.kind, self.task.key());
+        for report in reports {
+            let first = self.told.entry(report.event_id(kind, key)).or_insert(report.clone());
+            witness::tells_alike(first, report);
+        }
     }
 
     fn tell_ending(&mut self, who: usize, ending: &Ending) {
         self.tell(&ending.reports);
         if let Some(latch) = ending.latch.clone() {
             let failed = |report: &&Report| matches!(report.told, Told::Failed { .. });
-            let event = ending.reports.iter().find(failed).unwrap().event_id(self.task.key());
+            let event = ending.reports.iter().find(failed).unwrap();
+            let event = event.event_id(&self.task.kind, self.task.key());
             let at = self.wall(who);
             self.processes[who].latches.latch(latch.gate, latch.epoch, event, at);
         }
@@ -123,7 +129,7 @@ impl Fleet {
     /// Acknowledging a message that is gone does nothing.
     fn acknowledge(&mut self, who: usize) {
         if self.queued.is_some() && self.queued == self.processes[who].message {
-            self.witness.acknowledged(self.chain.as_ref(), &self.told, self.task.key());
+            self.witness.acknowledged(self.chain.as_ref(), &self.told);
             self.queued = None;
         }
     }

@@ -5,7 +5,7 @@ mod dispatcher;
 mod witness;
 mod words;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use domain::{
     Admission, Canary, Epoch, GateName, GateState, Handler, HolderId, KindConfig, Task, TaskState,
@@ -38,6 +38,8 @@ pub(crate) enum Act {
     /// Milliseconds pass.
     Pass(u64),
     Gate(GateState),
+    /// Another lease is applied, so many times shorter than [`LEASE`].
+    Lease(u32),
     /// A gatekeeper counts every failure told so far, and lets the gate stand.
     Count,
     /// Somebody else makes contact with the payee.
@@ -74,7 +76,8 @@ pub(crate) struct Fleet {
     queued: Option<u64>,
     pub(crate) chain: Option<TaskState>,
     pub(crate) seq: u64,
-    pub(crate) told: BTreeSet<String>,
+    /// By event id, the first telling of each.
+    pub(crate) told: BTreeMap<String, Report>,
     gate: (Epoch, GateState),
     canary: Option<Canary>,
     contact: bool,
@@ -141,7 +144,7 @@ impl Fleet {
             queued: Some(0),
             chain: None,
             seq: 0,
-            told: BTreeSet::new(),
+            told: BTreeMap::new(),
             gate: (Epoch::FIRST, GateState::Open),
             canary: None,
             contact: false,
@@ -161,6 +164,7 @@ impl Fleet {
             Act::LoseAnswer(who) => self.processes[who].loses_answer = true,
             Act::Pass(millis) => self.now += Duration::from_millis(millis),
             Act::Gate(state) => self.move_gate(state),
+            Act::Lease(part) => self.kind.lease = LEASE / part,
             Act::Count => self.count(),
             Act::Contact => self.contact = true,
             Act::Withdraw => self.withdraw(),
@@ -203,6 +207,7 @@ impl Fleet {
             admission: &admission,
             won,
             latched: process.latches.first_of(&needs),
+            lease: self.kind.lease,
             now: self.wall(who),
         });
         if running {
@@ -216,7 +221,9 @@ impl Fleet {
         self.processes[who].doing = match step {
             Step::TellAndAck { reports } => Doing::TellAndAck { reports },
             Step::PutBack { .. } | Step::Keep => Doing::Nothing,
-            Step::Watch { .. } => Doing::Watch { watch: Watch::new(LEASE, self.seq, self.now) },
+            Step::Watch { lease, .. } => {
+                Doing::Watch { watch: Watch::new(lease, self.seq, self.now) }
+            }
             Step::WinCanary { gates } => Doing::WinCanary { gates },
             Step::Claim { state, owed } => Doing::Claim { state, owed, seq: self.seq },
             Step::Settle(ending) => Doing::Settle { ending, seq: self.seq },
@@ -245,7 +252,7 @@ impl Fleet {
     }
 
     fn count(&mut self) {
-        let told = self.told.clone();
+        let told = self.told.keys().cloned().collect();
         for process in &mut self.processes {
             process.latches.on_counted(&relay(), self.gate.0, &told);
         }
@@ -329,7 +336,7 @@ impl Fleet {
             self.now += Duration::from_secs(1);
         }
         assert!(self.queued.is_none(), "still queued: {:?}", self.chain);
-        self.witness.all_told(&self.told, self.task.key());
+        self.witness.all_told(&self.told, &self.task);
     }
 
     pub(crate) fn begun(&self) -> u32 {

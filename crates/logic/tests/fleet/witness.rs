@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{Key, KindConfig, Phase, TaskState, Timestamp};
+use domain::{KindConfig, Phase, Task, TaskState, Timestamp, event_id};
+
+use logic::attempt::{Report, Told};
 
 use super::{Answer, Fleet};
 
@@ -23,7 +25,9 @@ impl Witness {
         let newest = self.begun.last().copied().unwrap_or(0);
         assert!(newest < state.attempt, "attempt {} after {newest}", state.attempt);
         self.begun.insert(state.attempt);
-        if let Some(Phase::Resting { due, .. }) = prev.map(|prev| &prev.phase) {
+        if let Some(Phase::Resting { due, .. } | Phase::Returned { due, .. }) =
+            prev.map(|prev| &prev.phase)
+        {
             assert!(*due <= now, "due {due}, begun {now}");
         }
     }
@@ -81,17 +85,12 @@ impl Witness {
     }
 
     /// W1: the message goes only when the task has ended, or is parked, and that is told.
-    pub(crate) fn acknowledged(
-        &self,
-        chain: Option<&TaskState>,
-        told: &BTreeSet<String>,
-        key: Key,
-    ) {
+    pub(crate) fn acknowledged(&self, chain: Option<&TaskState>, told: &BTreeMap<String, Report>) {
         let state = chain.unwrap();
         let parked = matches!(state.phase, Phase::Parked { .. });
         assert!(state.ended() || parked, "acknowledged while {}", state.word());
-        let id = format!("{key}/{}/{}", state.attempt, state.word());
-        assert!(told.contains(&id), "{id} is not told");
+        let id = event_id(&state.kind, state.source_key.key(), state.attempt, state.word());
+        assert!(told.contains_key(&id), "{id} is not told");
     }
 
     /// W4: at most one holder acts, and it is the one that the chain names, unless a person
@@ -109,10 +108,25 @@ impl Witness {
     }
 
     /// T2: whatever failed or ended on the chain was told, after whatever crash.
-    pub(crate) fn all_told(&self, told: &BTreeSet<String>, key: Key) {
+    pub(crate) fn all_told(&self, told: &BTreeMap<String, Report>, task: &Task) {
         for (attempt, verb) in &self.owed {
-            let id = format!("{key}/{attempt}/{verb}");
-            assert!(told.contains(&id), "{id} was never told");
+            let id = event_id(&task.kind, task.key(), *attempt, verb);
+            assert!(told.contains_key(&id), "{id} was never told");
         }
+    }
+}
+
+/// G5, T2: an attempt's failure or end that is told again says of the gates what it said first:
+/// so it moves nothing twice and goes to the incident that it belongs to.
+pub(super) fn tells_alike(first: &Report, again: &Report) {
+    if !matches!(first.told, Told::Failed { .. } | Told::Completed { .. } | Told::Dead { .. }) {
+        return;
+    }
+    assert_eq!((&first.admitted, &first.canary), (&again.admitted, &again.canary), "{first:?}");
+    assert!(!first.admitted.is_empty(), "{first:?}");
+    if let (Told::Failed { gate: first, .. }, Told::Failed { gate: again, .. }) =
+        (&first.told, &again.told)
+    {
+        assert_eq!(first, again);
     }
 }

@@ -306,7 +306,8 @@ impl World {
             }
             Job::Late { .. } => {
                 let canary = self.canaries.get(&(gate.name.clone(), gate.epoch))?;
-                gate::on_canary_late(gate, canary, &stamp)
+                let under_way = self.now.since(canary.begun);
+                gate::on_canary_late(gate, canary, under_way, &stamp)
             }
             Job::Gone { opening, .. } => {
                 let opening = if *opening == 0 { gate.opening } else { Epoch::new(*opening) };

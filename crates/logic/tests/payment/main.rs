@@ -37,6 +37,7 @@ enum Action {
     Inbox { silent: bool },
     Foreign,
     Forget,
+    Adopt,
     Withdraw { at: usize },
 }
 
@@ -55,6 +56,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => prop::bool::weighted(0.3).prop_map(|silent| Action::Inbox { silent }),
         1 => Just(Action::Foreign),
         1 => Just(Action::Forget),
+        2 => Just(Action::Adopt),
         1 => at.prop_map(|at| Action::Withdraw { at }),
     ]
 }
@@ -70,6 +72,7 @@ fn run(history: &[Action], sabotage: Sabotage) -> Result<(), String> {
     }
     world.heal();
     store.gate_open = true;
+    store.adopt(world.next);
     payers.iter_mut().for_each(Payer::crash);
     asked.retain(|at| !world.withdrawn.contains(at));
     // One more customer, so that somebody works what the withdrawn left behind.
@@ -100,6 +103,7 @@ fn check(world: &World, store: &Store) -> Result<(), String> {
     promises::never_pays_twice(world)?;
     promises::never_lends_a_nonce(world, store)?;
     promises::stores_before_it_sends(world, store)?;
+    promises::owns_every_nonce(world, store)?;
     promises::stays_within_limits(store)
 }
 
@@ -131,6 +135,7 @@ fn act(
         Action::Inbox { silent } => world.inbox_silent = silent,
         Action::Foreign => world.foreign(),
         Action::Forget => world.forget(),
+        Action::Adopt => store.adopt(world.next),
         Action::Withdraw { at } => {
             world.withdrawn.insert(at);
         }

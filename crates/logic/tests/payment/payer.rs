@@ -74,9 +74,20 @@ struct Job {
 
 impl Store {
     pub fn new() -> Self {
-        let wallet = Wallet { address: "SPUS".to_owned(), next: 0, unfinished: Vec::new() };
+        let wallet = Wallet {
+            address: "SPUS".to_owned(),
+            next: 0,
+            unfinished: Vec::new(),
+            holes: Vec::new(),
+        };
         let (payments, contacts) = (BTreeMap::new(), Vec::new());
         Store { payments, wallet: (wallet, 1), contacts, gate_open: true, signatures: 0 }
+    }
+
+    /// A person has the record follow the chain, which somebody else used too.
+    pub fn adopt(&mut self, chain_next: u64) {
+        self.wallet.0.next = self.wallet.0.next.max(chain_next);
+        self.wallet.1 += 1;
     }
 
     pub fn payment(&self, at: usize) -> Option<&Payment> {
@@ -127,6 +138,7 @@ impl Payer {
     pub fn ask(&mut self, store: &Store) {
         if self.idle() {
             let unfinished = store.wallet.0.unfinished.iter();
+            let unfinished = unfinished.filter(|holder| holder.settled.is_none());
             self.queue = unfinished.map(|holder| (index(holder.payment), false)).collect();
             self.asking = true;
         }
@@ -223,6 +235,7 @@ impl Job {
                 self.granted = (truly == Leave::Granted).then_some(0);
                 session.on_leave(leave);
             }
+            Step::AskWallet => self.ask_wallet(world, store, dice),
             Step::Sign { nonce, amount } => {
                 session.on_signed(sign(nonce, self.at, amount, &mut store.signatures));
             }
@@ -303,6 +316,13 @@ impl Job {
         self.payment = Some(save.payment);
         // It may be stored although whoever stored it never hears so: then it starts anew.
         Ok(world.healed || !dice.is_multiple_of(16))
+    }
+
+    /// The world first, then our record.
+    fn ask_wallet(&mut self, world: &World, store: &Store, dice: u8) {
+        let facts = world.wallet_facts(dice);
+        self.wallet = store.wallet.clone();
+        self.session.on_wallet(facts);
     }
 
     /// A shell that draws the wrong conclusion.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::{Payment, PaymentStage as Stage, Proof, Rejection};
+use logic::payment::IN_FLIGHT_MAX;
 
 use crate::{
     PAYEES,
@@ -54,15 +55,29 @@ pub fn stores_before_it_sends(world: &World, store: &Store) -> Result<(), String
 
 pub fn stays_within_limits(store: &Store) -> Result<(), String> {
     let wallet = &store.wallet.0;
-    let unsent = wallet.unfinished.iter().filter(|holder| !holder.sent);
-    if unsent.clone().any(|holder| holder.nonce + 1 != wallet.next) || 1 < unsent.count() {
-        return Err("an unsent nonce is not the newest".to_owned());
+    if 1 < wallet.unfinished.iter().filter(|holder| !holder.sent).count() {
+        return Err(format!("two nonces are unsent: {wallet:?}"));
     }
     let limit = usize::try_from(LIMITS.in_flight).unwrap();
-    if limit < wallet.unfinished.len() {
-        return Err(format!("{} payments unfinished", wallet.unfinished.len()));
+    let open = wallet.unfinished.iter().filter(|holder| holder.settled.is_none()).count();
+    if limit < open || IN_FLIGHT_MAX < wallet.unfinished.len() {
+        return Err(format!("{open} payments unfinished: {wallet:?}"));
     }
     Ok(())
+}
+
+/// Every nonce up to the next has an owner: the chain, a payment, or the list of holes.
+pub fn owns_every_nonce(world: &World, store: &Store) -> Result<(), String> {
+    let wallet = &store.wallet.0;
+    let owned = |nonce: &u64| {
+        *nonce < world.next
+            || wallet.unfinished.iter().any(|holder| holder.nonce == *nonce)
+            || wallet.holes.contains(nonce)
+    };
+    match (0..wallet.next).find(|nonce| !owned(nonce)) {
+        Some(nonce) => Err(format!("nobody owns nonce {nonce}: {wallet:?}")),
+        None => Ok(()),
+    }
 }
 
 /// A verdict on a payment agrees with what truly happened.
@@ -116,7 +131,8 @@ pub fn ends(world: &World, store: &Store, asked: &[usize]) -> Result<(), String>
         }
     }
     let wallet = &store.wallet.0;
-    if !wallet.unfinished.is_empty() || world.next < wallet.next {
+    let open = wallet.unfinished.iter().any(|holder| holder.settled.is_none());
+    if open || world.next < wallet.next {
         return Err(format!("a gap stays: chain at {}, {wallet:?}", world.next));
     }
     Ok(())

@@ -1,51 +1,83 @@
 //! The wallet's record against the world, and the order in which payments are worked.
 
-use domain::{Key, Unfinished, Wallet};
-use logic::payment::{Comparison, NoRoom, WalletFacts, compare, plan, room};
+use std::time::Duration;
+
+use domain::{Key, Timestamp, Unfinished, Wallet};
+use logic::payment::{Comparison, NoRoom, WalletFacts, plan, room};
 
 use crate::world::key;
 
 fn wallet(next: u64, holders: &[(u64, usize, bool)]) -> Wallet {
-    let holder =
-        |&(nonce, at, sent): &(u64, usize, bool)| Unfinished { nonce, payment: key(at), sent };
+    let holder = |&(nonce, at, sent): &(u64, usize, bool)| Unfinished {
+        nonce,
+        payment: key(at),
+        sent,
+        settled: None,
+    };
     let unfinished = holders.iter().map(holder).collect();
-    Wallet { address: "SPUS".to_owned(), next, unfinished }
+    Wallet { address: "SPUS".to_owned(), next, unfinished, holes: Vec::new() }
 }
 
 fn facts(chain_next: u64, mempool: &[u64]) -> WalletFacts {
-    WalletFacts { chain_next, mempool: mempool.to_vec(), ..WalletFacts::default() }
+    WalletFacts { chain_next, mempool: mempool.to_vec() }
+}
+
+/// Two minutes in; what is settled may take one to show.
+fn compare(wallet: Option<&Wallet>, facts: &WalletFacts) -> Comparison {
+    let (now, lost_after) = (Timestamp::from_millis(120_000), Duration::from_secs(60));
+    logic::payment::compare("SPUS", wallet, facts, now, lost_after)
 }
 
 /// A wallet seen for the first time begins behind everything that the world has used.
 #[test]
 fn begins_where_the_world_is() {
-    assert_eq!(compare("SPUS", None, &facts(7, &[7, 8])), Comparison::New(wallet(9, &[])));
+    assert_eq!(compare(None, &facts(7, &[7, 8])), Comparison::New(wallet(9, &[])));
 }
 
-/// Nonces that the record does not know, in chain or mempool, or a message without a
-/// payment: the record is older than the world.
+/// Nonces that the record does not know, in chain or mempool: it is older than the world.
 #[test]
 fn notices_a_record_that_is_behind() {
     let behind = |wallet: &Wallet, facts: &WalletFacts| {
-        matches!(compare("SPUS", Some(wallet), facts), Comparison::Behind { .. })
+        matches!(compare(Some(wallet), facts), Comparison::Behind { .. })
     };
     assert!(behind(&wallet(5, &[]), &facts(6, &[])));
     assert!(behind(&wallet(5, &[]), &facts(5, &[5])));
-    let unknown = WalletFacts { unknown_messages: vec!["msg_1".to_owned()], ..facts(5, &[]) };
-    assert!(behind(&wallet(5, &[]), &unknown));
-    assert_eq!(
-        compare("SPUS", Some(&wallet(6, &[(5, 1, true)])), &facts(5, &[])),
-        Comparison::Agrees
-    );
+    let held = wallet(6, &[(5, 1, true)]);
+    assert_eq!(compare(Some(&held), &facts(5, &[])), Comparison::Agrees);
 }
 
-/// A nonce that nobody holds and nobody spent stops all that follow: it is named.
+/// A nonce that nobody holds and nobody spent stops all that follow: it is named, and once it
+/// is known the next payment takes it.
 #[test]
 fn notices_a_gap() {
-    let found = compare("SPUS", Some(&wallet(7, &[(6, 1, true)])), &facts(5, &[]));
-    assert!(matches!(&found, Comparison::Gap { evidence } if evidence.contains("nonce 5")));
-    let found = compare("SPUS", Some(&wallet(7, &[(6, 1, true)])), &facts(5, &[5]));
-    assert_eq!(found, Comparison::Agrees);
+    let kept = wallet(7, &[(6, 1, true)]);
+    let found = compare(Some(&kept), &facts(5, &[]));
+    let Comparison::Gap { evidence, known: Some(known) } = found else { panic!("{found:?}") };
+    assert!(evidence.contains("nonce 5"), "{evidence}");
+    assert_eq!(compare(Some(&known), &facts(5, &[])), Comparison::Agrees);
+    assert_eq!((room(&kept, 8), room(&known, 8)), (Ok(7), Ok(5)));
+    assert_eq!(compare(Some(&kept), &facts(5, &[5])), Comparison::Agrees);
+}
+
+/// A settled payment whose nonce the chain still waits for after a minute: that is named too,
+/// and nobody else gets the nonce, for its bytes have left. Before that, in the mempool, or
+/// waiting behind another, it is on its way.
+#[test]
+fn notices_a_settled_payment_that_the_chain_never_saw() {
+    let settled = |at| {
+        let mut wallet = wallet(7, &[(5, 1, true), (6, 2, true)]);
+        wallet.unfinished[0].settled = Some(Timestamp::from_millis(at));
+        wallet
+    };
+    let found = compare(Some(&settled(60_000)), &facts(5, &[]));
+    let Comparison::Gap { evidence, known: None } = found else { panic!("{found:?}") };
+    assert!(evidence.contains("nonce 5") && evidence.contains(&key(1).to_string()), "{evidence}");
+    assert_eq!(room(&settled(60_000), 8), Ok(7));
+    for (at, facts) in
+        [(60_001, facts(5, &[])), (0, facts(5, &[5])), (0, facts(4, &[4])), (0, facts(6, &[]))]
+    {
+        assert_eq!(compare(Some(&settled(at)), &facts), Comparison::Agrees, "{facts:?}");
+    }
 }
 
 /// What is ahead in nonce order is worked first, then the request itself.
@@ -69,4 +101,7 @@ fn keeps_room() {
     assert_eq!(room(&wallet(6, &[(5, 1, false)]), 2), Err(NoRoom::Unsent { nonce: 5 }));
     let many: Vec<_> = (0..20).map(|nonce| (nonce, 1, true)).collect();
     assert!(room(&wallet(20, &many), 1_000).is_err());
+    let mut settled = wallet(6, &[(5, 1, true)]);
+    settled.unfinished[0].settled = Some(Timestamp::from_millis(0));
+    assert_eq!(room(&settled, 1), Ok(6));
 }

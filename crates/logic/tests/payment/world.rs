@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::{Cause, Key, Payee, Sats, Signed, Timestamp};
 use logic::{
     classify::{Answer, Failure},
-    payment::{ChainFacts, ChainTransaction, ChainWord, InboxWord, judge},
+    payment::{ChainFacts, ChainTransaction, ChainWord, Fate, InboxWord, WalletFacts, judge},
 };
 
 pub const DEPTH: u32 = 2;
@@ -41,6 +41,8 @@ pub struct World {
     pub chain_silent: bool,
     pub inbox_silent: bool,
     pub healed: bool,
+    /// The relay has no word for what it does not know.
+    mute: bool,
     /// Every post that left a payer: nonce, payee, bytes.
     pub left: Vec<(u64, usize, Vec<u8>)>,
     pub withdrawn: BTreeSet<usize>,
@@ -74,6 +76,7 @@ impl World {
             chain_silent: false,
             inbox_silent: false,
             healed: false,
+            mute: false,
             left: Vec::new(),
             withdrawn: BTreeSet::new(),
         }
@@ -106,6 +109,7 @@ impl World {
     pub fn forget(&mut self) {
         let next = self.next;
         self.held.retain(|held| held.nonce < next);
+        self.mute = !self.mute;
     }
 
     pub fn probe(&self) -> (Answer, Option<Sats>) {
@@ -173,7 +177,10 @@ impl World {
         let lying = !self.healed && dice < 60;
         let next = self.next;
         let Some(held) = self.held.iter_mut().find(|held| held.id == id) else {
-            return Answer::Disowned(failure("payment.unknown", true));
+            // Either says so, or answers what says nothing.
+            let failure = failure("payment.unknown", true);
+            let mute = self.mute;
+            return if mute { Answer::Failure(failure) } else { Answer::Disowned(failure) };
         };
         held.disowned |= lying;
         if held.disowned && !self.healed {
@@ -204,11 +211,13 @@ impl World {
         let seen = |mined: &&Mined| mined.height + behind <= self.height;
         let found = self.chain.iter().filter(seen).find(|mined| mined.nonce == nonce);
         let next = self.chain.iter().filter(seen).map(|mined| mined.nonce + 1).max();
+        // Some of its answers lack a field.
+        let missing = if self.healed { 0 } else { dice % 16 };
         let at_nonce = found.map(|mined| ChainTransaction {
-            txid: format!("0x{nonce}"),
-            height: mined.height,
-            succeeded: true,
-            ours: mined.payee == Some(payee),
+            txid: (missing != 1).then(|| format!("0x{nonce}")),
+            height: (missing != 2).then_some(mined.height),
+            fate: (missing != 3).then_some(Fate::Succeeded),
+            ours: (missing != 4).then_some(mined.payee == Some(payee)),
             what: "a transaction".to_owned(),
         });
         let facts = ChainFacts {
@@ -221,6 +230,19 @@ impl World {
             trouble: String::new(),
         };
         judge(&facts, nonce, DEPTH)
+    }
+
+    /// What it says of the wallet: a block behind now and then, never ahead.
+    pub fn wallet_facts(&self, dice: u8) -> Result<WalletFacts, String> {
+        if self.chain_silent {
+            return Err("silent".to_owned());
+        }
+        let behind = u64::from(!self.healed && dice < 60);
+        let seen = |mined: &&Mined| mined.height + behind <= self.height;
+        let next = self.chain.iter().filter(seen).map(|mined| mined.nonce + 1).max();
+        let waiting = self.held.iter().filter(|held| !self.stuck && !held.disowned);
+        let mempool = waiting.map(|held| held.nonce).filter(|nonce| self.next <= *nonce).collect();
+        Ok(WalletFacts { chain_next: next.unwrap_or(0), mempool })
     }
 
     pub fn redeem(&mut self, payee: usize) -> Answer {

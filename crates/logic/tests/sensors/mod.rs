@@ -344,6 +344,8 @@ fn chain(end: End) -> TaskState {
         attempt: 1,
         charged: 1,
         cost: Cost::ZERO,
+        admitted: Vec::new(),
+        canary: Vec::new(),
         phase,
     }
 }

@@ -1,11 +1,11 @@
 //! What an apply may not do without saying why, and what it may not do at all.
 
 use bus::Bus;
-use domain::{Config, GateName, GateState, Kind};
+use domain::{Config, GateName, GateState, Handler, Kind};
 use wire::subject;
 
 use super::standing::Standing;
-use crate::look::Seen;
+use crate::{file::PAYER, look::Seen};
 
 /// No need to count further to see that tasks wait.
 const COUNTED_MAX: usize = 1_000;
@@ -22,6 +22,7 @@ pub(super) async fn reasons(
     if note.trim().is_empty() {
         reasons.extend(dropped_gates(standing, old, wanted));
         reasons.extend(dropped_needs(standing, old, wanted));
+        reasons.extend(other_network(bus, old, wanted).await?);
     }
     for kind in old.kinds.keys().filter(|kind| !wanted.kinds.contains_key(kind)) {
         let waiting = bus.all(subject::WORK, &subject::tasks_of(kind), COUNTED_MAX).await?.len();
@@ -30,6 +31,28 @@ pub(super) async fn reasons(
         }
     }
     Ok(reasons)
+}
+
+/// Whom the waiting tasks would pay lives on the old network: they would wait for ever.
+async fn other_network(bus: &Bus, old: &Config, wanted: &Config) -> anyhow::Result<Option<String>> {
+    let (Some(before), Some(after)) = (&old.payer, &wanted.payer) else { return Ok(None) };
+    if before.network == after.network {
+        return Ok(None);
+    }
+    let paid = |kind: &&Kind| match &old.kinds[*kind].handler {
+        Handler::Service { name } => name.as_str() == PAYER,
+    };
+    let mut waiting = 0;
+    for kind in old.kinds.keys().filter(paid) {
+        waiting += bus.all(subject::WORK, &subject::tasks_of(kind), COUNTED_MAX).await?.len();
+    }
+    Ok((0 < waiting).then(|| {
+        format!(
+            "[payer] would pay on {} instead of {}, and {waiting} tasks wait to be paid for on \
+             {1}, held for as long as that is so; let them end first, or say why with --note",
+            after.network, before.network
+        )
+    }))
 }
 
 /// A gate that holds something back would vanish, and with it what it protects.

@@ -10,7 +10,10 @@ use super::{
 };
 
 /// The service that reads the table `[payer]`.
-const PAYER: &str = "welcome-payer";
+pub(crate) const PAYER: &str = "welcome-payer";
+/// What the payer's failures are shared through. Without one of them its failures would be
+/// laid on the task and charged to it, until a task that was paid for is dead.
+const PAYER_NEEDS: [&str; 4] = ["relay", "wallet", "inbox", "chain"];
 
 pub(super) fn check(
     kinds: &BTreeMap<Kind, KindRead>,
@@ -23,6 +26,7 @@ pub(super) fn check(
     causes_are_clear(kinds, gates, notes);
     gates_are_needed(kinds, gates, notes);
     sensors_have_kinds(kinds, sensors, notes);
+    payer_needs(kinds, gates, notes);
     payer_fits(kinds, sensors, payer, notes);
 }
 
@@ -121,6 +125,34 @@ fn sensors_have_kinds(
     }
 }
 
+fn pays(kind: &KindRead) -> bool {
+    let handler = kind.config.as_ref().map(|config| &config.handler);
+    handler.is_some_and(|Handler::Service { name }| name.as_str() == PAYER)
+}
+
+fn payer_needs(
+    kinds: &BTreeMap<Kind, KindRead>,
+    gates: &BTreeMap<GateName, GateRead>,
+    notes: &mut Notes<'_>,
+) {
+    for (kind, read) in kinds.iter().filter(|(_, read)| pays(read)) {
+        // A name that is only written wrongly is told already.
+        if read.needs.iter().any(|need| !gates.contains_key(&need.value)) {
+            continue;
+        }
+        let needed = |gate: &str| read.needs.iter().any(|need| need.value.as_str() == gate);
+        let missing: Vec<&str> = PAYER_NEEDS.iter().filter(|gate| !needed(gate)).copied().collect();
+        if !missing.is_empty() {
+            let (names, all) = (missing.join("`, `"), PAYER_NEEDS.join("\", \""));
+            let text = format!(
+                "kind `{kind}` is handled by `{PAYER}` and does not need `{names}`, so a failure \
+                 of that would be charged to its tasks; needs = [\"{all}\"]"
+            );
+            notes.problem(&read.span, text);
+        }
+    }
+}
+
 /// Whoever pays reads `[payer]`, on the network whose agents the sensors find.
 fn payer_fits(
     kinds: &BTreeMap<Kind, KindRead>,
@@ -128,10 +160,6 @@ fn payer_fits(
     payer: Option<&PayerRead>,
     notes: &mut Notes<'_>,
 ) {
-    let pays = |kind: &KindRead| {
-        let handler = kind.config.as_ref().map(|config| &config.handler);
-        handler.is_some_and(|Handler::Service { name }| name.as_str() == PAYER)
-    };
     let Some(payer) = payer else {
         for (kind, read) in kinds.iter().filter(|(_, read)| pays(read)) {
             let text = format!("kind `{kind}` is handled by `{PAYER}`, which has no settings");

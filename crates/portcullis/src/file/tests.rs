@@ -7,13 +7,15 @@ use super::*;
 /// A small file with nothing wrong in it, for a snippet to break.
 const SOUND: &str = r#"[kinds.welcome]
 handler = { service = "welcome-payer" }
-needs = ["relay", "wallet"]
+needs = ["inbox", "chain", "relay", "wallet"]
 [gates.relay]
 [gates.wallet]
 [sensors.aibtc]
 directory = { kind = "welcome", network = "testnet", message = "Hi {name}" }
 [payer]
 network = "testnet"
+[gates.inbox]
+[gates.chain]
 "#;
 
 /// The problems of a file that consists of `text` alone, one line each.
@@ -98,13 +100,13 @@ fn settings_arrive() {
 #[test]
 fn kinds() {
     check(
-        "needs = [",
-        "neds = [",
-        "p.toml:3: unknown key `neds` in [kinds.welcome]; did you mean `needs`?",
+        "[gates.relay]",
+        "leese = \"3s\"\n[gates.relay]",
+        "p.toml:4: unknown key `leese` in [kinds.welcome]; did you mean `lease`?",
     );
     check(
-        "needs = [\"relay\", \"wallet\"]",
-        "needs = [\"relya\", \"wallet\"]",
+        "\"relay\", \"wallet\"]",
+        "\"relya\", \"wallet\"]",
         "p.toml:3: kind `welcome` needs the unknown gate `relya`; did you mean `relay`? Or add \
          [gates.relya]",
     );
@@ -269,6 +271,24 @@ fn payer() {
         "[payment]\n[payer]",
         "p.toml:8: unknown key `payment`; known here: gates, kinds, sensors, payer",
     );
+}
+
+/// The payer's failures are shared through four gates; a kind that it handles and that lacks
+/// one would be charged for them. Somebody else's kind may need what it likes.
+#[test]
+fn payer_needs() {
+    let lacks = |names: &str| {
+        format!(
+            "p.toml:1: kind `welcome` is handled by `welcome-payer` and does not need {names}, so \
+             a failure of that would be charged to its tasks; needs = [\"relay\", \"wallet\", \
+             \"inbox\", \"chain\"]"
+        )
+    };
+    check("\"chain\", ", "", &lacks("`chain`"));
+    let needs = "\"inbox\", \"chain\", \"relay\", \"wallet\"";
+    check(needs, "\"relay\"", &lacks("`wallet`, `inbox`, `chain`"));
+    let text = SOUND.replacen(needs, "\"relay\"", 1).replacen("welcome-payer", "my-own", 1);
+    load("p.toml", &text).unwrap();
 }
 
 /// What cannot be meant, but breaks nothing, is told and applied.

@@ -64,10 +64,11 @@ impl Drain<'_> {
             Said { gate, canary: None, idle_since: None, dispatchers_asked: false, told_at: begun };
         loop {
             let seen = Seen::read(bus, &self.opened.name).await?;
+            // In this order the bar may lag, and never shows what is not done.
+            let newer = self.newer(bus, opening).await?;
             let queues = Queues::read(bus, &self.config.needing(&self.opened.name)).await?;
             if let Some(gate) = seen.gate() {
                 self.tell(bus, gate, &mut said, out).await?;
-                let newer = self.newer(bus, opening, queues.total()).await?;
                 self.draw(gate, &queues, newer, &mut said, out);
                 if self.ended(gate, begun, out)? {
                     return Ok(());
@@ -99,18 +100,25 @@ impl Drain<'_> {
     /// Says what has happened since the last look.
     async fn tell(&self, bus: &Bus, gate: &Gate, said: &mut Said, out: &Out) -> anyhow::Result<()> {
         if said.gate.epoch < gate.epoch {
+            // A quick canary has come and gone between two looks.
+            self.tell_canary(bus, said, out).await?;
             out.clear();
             if gate.state == GateState::Probing {
                 out.talk(&format!("the canary proved nothing, the next one tries: {}", gate.note));
-            } else if gate.state == GateState::Draining {
+            } else if said.gate.state == GateState::Probing && gate.state != GateState::Closed {
                 out.talk("the canary completed; what waited follows");
             }
-            said.gate = gate.clone();
+            (said.gate, said.canary) = (gate.clone(), None);
         }
-        if gate.state != GateState::Probing {
+        self.tell_canary(bus, said, out).await
+    }
+
+    /// Names the canary of the epoch that was last looked at.
+    async fn tell_canary(&self, bus: &Bus, said: &mut Said, out: &Out) -> anyhow::Result<()> {
+        if said.gate.state != GateState::Probing {
             return Ok(());
         }
-        let subject = subject::canary(&gate.name, gate.epoch);
+        let subject = subject::canary(&said.gate.name, said.gate.epoch);
         let found = store::read::<Canary>(bus, subject::RECORD, &subject).await;
         let canary = found.context("read the canary")?.map(|found| found.value);
         let canary = canary.filter(|canary| !canary.released);
@@ -123,12 +131,12 @@ impl Drain<'_> {
     }
 
     /// How many in the queue came after the opening. They are not what the drain waits for.
-    async fn newer(&self, bus: &Bus, opening: u64, queued: u64) -> anyhow::Result<u64> {
+    async fn newer(&self, bus: &Bus, opening: u64) -> anyhow::Result<u64> {
         let mut count = 0;
         for kind in self.config.needing(&self.opened.name) {
             let tasks = subject::tasks_of(&kind);
             let mut from = opening.saturating_add(1);
-            while count < queued.min(NEWER_MAX)
+            while count < NEWER_MAX
                 && let Some(task) = bus.next(subject::WORK, &tasks, from).await?
             {
                 count += 1;

@@ -35,6 +35,9 @@ pub(super) async fn run(
         let why = seen.doubt().unwrap_or_default();
         return Err(Ended::refused(format!("gate `{}` cannot be opened: {why}", args.gate)).into());
     }
+    if seen.state() == GateState::Open {
+        return Err(nothing_to_open(&config, &gates, &args.gate).into());
+    }
     if seen.state() == GateState::Closed || args.without_canary {
         for line in foretold(&config, &gates, seen, &queues, args) {
             out.talk(&line);
@@ -60,6 +63,17 @@ pub(super) async fn run(
     }
     let drain = drain::Drain { config: &config, opened: &opened, waiting: queues.total() };
     drain.follow(bus, shutdown, out).await
+}
+
+/// Whoever opens an open gate wonders why nothing flows.
+fn nothing_to_open(config: &Config, gates: &BTreeMap<GateName, Seen>, name: &GateName) -> Ended {
+    let held = held(config, gates, name);
+    let held = if held.is_empty() { String::new() } else { format!("; {}", held.join("; ")) };
+    Ended::refused(format!(
+        "gate `{name}` is {} already, there is nothing to open{held}; to see what waits and why: \
+         portcullis task list",
+        GateState::Open.told()
+    ))
 }
 
 /// What will happen, and what it will not change.

@@ -77,7 +77,7 @@ pub(super) fn why(
     let Some(state) = &found.state else { return held(found, config, gates) };
     let more = match &state.phase {
         Phase::Claimed(claim) => {
-            let canary: Vec<&str> = claim.canary.iter().map(GateName::as_str).collect();
+            let canary: Vec<&str> = state.canary.iter().map(GateName::as_str).collect();
             let canary = if canary.is_empty() {
                 String::new()
             } else {
@@ -90,9 +90,10 @@ pub(super) fn why(
             let charged = if *charged { "" } else { ", not charged" };
             format!("{cause}{charged}; again {}", until(*due, now))
         }
-        Phase::Returned { gate, cause } => {
+        Phase::Returned { gate, cause, due } => {
             let gate = gate.as_ref().map(|gate| format!("put back for {gate}"));
-            cause.as_ref().map(ToString::to_string).or(gate).unwrap_or_default()
+            let why = cause.as_ref().map(ToString::to_string).or(gate).unwrap_or_default();
+            if *due <= now { why } else { format!("{why}; again {}", until(*due, now)) }
         }
         Phase::Completed { effect } => return effect.clone(),
         Phase::Dead { cause } => return cause.to_string(),
@@ -144,12 +145,13 @@ pub(super) fn object(found: &Found, why: &str) -> Value {
         Phase::Claimed(claim) => json!({
             "holder": claim.holder.to_string(),
             "begun": claim.begun.to_string(),
-            "canary": claim.canary.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "canary": state.canary.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }),
         Phase::Resting { due, cause, charged } => {
             json!({ "due": due.to_string(), "cause": cause.to_string(), "was_charged": charged })
         }
-        Phase::Returned { gate, cause } => json!({
+        Phase::Returned { gate, cause, due } => json!({
+            "due": due.to_string(),
             "gate": gate.as_ref().map(ToString::to_string),
             "cause": cause.as_ref().map(ToString::to_string),
         }),

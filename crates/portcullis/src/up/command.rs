@@ -1,7 +1,6 @@
 use std::{
     io::Write as _,
     path::{Path, PathBuf},
-    pin::pin,
     time::Duration,
 };
 
@@ -9,7 +8,6 @@ use anyhow::Context as _;
 use bus::{Bus, FeedStart, Options, Stored};
 use domain::{Gate, GateName, GateState};
 use serde_json::Value;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use wire::subject;
 
@@ -63,7 +61,7 @@ pub struct Args {
     pub nats_url: Option<String>,
 }
 
-/// Runs until `shutdown`, or until the terminal is closed, then stops everything it started.
+/// Runs until `shutdown`, then stops everything it started.
 ///
 /// # Errors
 ///
@@ -80,25 +78,18 @@ pub async fn run(args: &Args, shutdown: CancellationToken) -> anyhow::Result<()>
         every: Duration::from_secs(5),
         unconfirmed_after: Duration::from_secs(5),
     };
-    let mut closed = signal(SignalKind::hangup()).context("listen for signals")?;
-    let mut stop = pin!(async {
-        tokio::select! {
-            () = shutdown.cancelled() => (),
-            _ = closed.recv() => (),
-        }
-    });
     let set = Stage::set(&dir, Some(args.nats_port), Some(args.sandbox_port), &settings);
     let mut stage = tokio::select! {
         set = set => set.context("start NATS and the sandbox")?,
         // What has started so far ends with the future that started it.
-        () = &mut stop => {
+        () = shutdown.cancelled() => {
             say("stopped before everything had started");
             return Ok(());
         }
     };
     let ran = tokio::select! {
         ran = tell_and_wait(args, &dir, &mut stage) => ran,
-        () = &mut stop => Ok(()),
+        () = shutdown.cancelled() => Ok(()),
     };
     say("stopping everything this started");
     stage.strike().await;

@@ -43,7 +43,7 @@ remedy = "look whether the inbox answers again"
 
 [gates.wallet]
 about = "the wallet that pays"
-remedy = "look at `portcullis gate show wallet`: balance, nonces, unresolved payments"
+remedy = "look at `portcullis gate show wallet`: balance, nonces, unresolved payments; if the record is behind, `portcullis payment adopt`; then open"
 
 [gates.chain]
 about = "the Stacks API"

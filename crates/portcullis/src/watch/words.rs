@@ -22,7 +22,7 @@ const WHAT: usize = 18;
 /// A kind and an address whole, where there is room for it.
 const ABOUT: usize = 54;
 /// A kind and both ends of an address.
-const ABOUT_NARROW: usize = 30;
+const ABOUT_NARROW: usize = 24;
 /// A terminal that is not wider than this gets addresses shortened.
 const NARROW: usize = 140;
 
@@ -92,11 +92,11 @@ impl Words {
             "joined" => {
                 let late = data.0["straggler"] == true;
                 vec![
+                    data.failure(),
                     data.text("new_cause").map_or_else(
                         || format!("incident {}", data.number("incident").unwrap_or_default()),
                         |cause| format!("now also for {cause}"),
                     ),
-                    data.failure(),
                     if late { "admitted before the opening".to_owned() } else { String::new() },
                 ]
             }
@@ -114,19 +114,19 @@ impl Words {
     }
 
     fn payment(verb: &str, data: &Data<'_>) -> Words {
-        let mut more = Vec::new();
+        // Why comes first: it is what a narrow terminal must still show.
+        let mut more: Vec<String> =
+            ["cause", "why"].iter().filter_map(|name| data.text(name)).map(str::to_owned).collect();
         more.extend(data.number("nonce").map(|nonce| format!("nonce {nonce}")));
         more.extend(data.number("sats").map(|sats| format!("{sats} sats")));
         let posts = data.number("posts").filter(|posts| 1 < *posts);
         more.extend(posts.map(|posts| format!("sent {posts} times")));
         for (name, label) in [
-            ("cause", ""),
-            ("why", ""),
-            ("evidence", ""),
             ("payment_id", "payment "),
             ("proof", ""),
             ("txid", "txid "),
             ("spent_by", "nonce spent by "),
+            ("evidence", ""),
         ] {
             more.extend(data.text(name).map(|text| format!("{label}{text}")));
         }
@@ -186,9 +186,9 @@ impl Data<'_> {
         let by = self.text("by").filter(|_| verb != "still-closed");
         let parts = [
             self.text("told").map(str::to_owned),
+            Some(causes.join(", ")),
             by.map(|by| format!("by {by}")),
             waiting,
-            Some(causes.join(", ")),
             self.text("note").map(str::to_owned),
         ];
         parts.into_iter().flatten().collect()
@@ -255,19 +255,18 @@ mod tests {
         ];
         assert_eq!(
             lines[0],
-            "09:00:00  payment sent        welcome/SP28CG3Z9T0BG…FSN6GZ7R  nonce 3  100 sats  \
-             sent 2 times"
+            "09:00:00  payment sent        welcome/SP28CG3…FSN6GZ7R  nonce 3  100 sats  sent 2 times"
         );
         assert_eq!(
             lines[1],
-            "09:00:00  sensor cycle        aibtc-directory #7              60 seen = 1 completed \
-             + 59 in flig…"
+            "09:00:00  sensor cycle        aibtc-directory #7        60 seen = 1 completed + 59 in \
+             flight  relay…"
         );
         let (before, after) = lines[2].split_once("relay  ").unwrap();
         assert_eq!(before, "09:00:00  gate joined         ");
         assert_eq!(
             after.trim_start(),
-            "incident 2  relay.unavailable at welcome/x #4  admitted before the opening"
+            "relay.unavailable at welcome/x #4  incident 2  admitted before the opening"
         );
     }
 

@@ -1,4 +1,4 @@
-use domain::{Actor, Epoch, Timestamp};
+use domain::{Actor, Admission, Cause, Claim, Cost, Epoch, Phase};
 
 use super::*;
 
@@ -59,4 +59,40 @@ fn verdicts_in_words() {
 fn what_admits() {
     assert!(admits(&open(&[], false)) && admits(&open(&["relay"], true)));
     assert!(!admits(&view::Verdict::Unknown(view::Unknown::Stale)));
+}
+
+/// Whatever a task was put back for, it is no canary before it is due; the one that is the
+/// canary is it also while it rests.
+#[test]
+fn who_rests_is_no_canary() {
+    let (due, cause): (_, Cause) = (Timestamp::from_millis(10), "relay.down".parse().unwrap());
+    let rests_now = |epoch, canary: bool, phase| {
+        let probing = gate("relay", GateState::Probing);
+        let state = TaskState {
+            kind: "welcome".parse().unwrap(),
+            source_key: "welcome/a".parse().unwrap(),
+            at: Timestamp::from_millis(1),
+            attempt: 1,
+            charged: 0,
+            cost: Cost::ZERO,
+            admitted: vec![Admission { gate: probing.name.clone(), epoch, seq: 3 }],
+            canary: canary.then(|| probing.name.clone()).into_iter().collect(),
+            phase,
+        };
+        let at = |millis| rests(&state, Some(&probing), Timestamp::from_millis(millis));
+        (at(9), at(10))
+    };
+    let returned = || Phase::Returned { gate: None, cause: None, due };
+    let unknown = || Phase::Resting { due, cause: cause.clone(), charged: false };
+    let claimed = Phase::Claimed(Claim {
+        holder: "d1".parse().unwrap(),
+        begun: due,
+        lease: Duration::from_secs(30),
+        renewals: 0,
+    });
+    let (before, now) = (Epoch::new(6), Epoch::new(7));
+    assert_eq!(rests_now(before, false, returned()), (true, false));
+    assert_eq!(rests_now(before, true, unknown()), (true, false));
+    assert_eq!(rests_now(now, true, unknown()), (false, false));
+    assert_eq!(rests_now(before, false, claimed), (false, false));
 }

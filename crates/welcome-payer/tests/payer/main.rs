@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
 
+mod latched;
+mod record;
+mod settings;
 mod world;
 
 use std::time::Duration;

@@ -34,11 +34,11 @@ const KEY: &str = "0000000000000000000000000000000000000000000000000000000000000
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct World {
-    bus: Bus,
+    pub(crate) bus: Bus,
     pub(crate) wallet: String,
-    url: String,
+    pub(crate) url: String,
     http: reqwest::Client,
-    nats_url: String,
+    pub(crate) nats_url: String,
     payer: Mutex<Option<Payer>>,
     stop: CancellationToken,
     _nats: Nats,
@@ -128,16 +128,19 @@ impl World {
 
     /// Plays a dispatcher: claims the task for `attempt` and asks the payer.
     pub(crate) async fn run(&self, agent: &Agent, attempt: u32) -> Outcome {
-        let (task, holder) = (task(agent), holder());
-        let admitted = self.admitted().await;
+        self.run_task(task(agent), attempt).await
+    }
+
+    /// As [`World::run`], for a task of another name or payload.
+    pub(crate) async fn run_task(&self, task: Task, attempt: u32) -> Outcome {
+        let (holder, admitted) = (holder(), self.admitted().await);
         let subject = subject::state(&task.kind, task.key());
         let last = self.bus.last(subject::STATE, &subject).await.unwrap();
         let now = kit::Clock.now();
         let claim = Claim {
             holder: holder.clone(),
             begun: now,
-            admitted: admitted.clone(),
-            canary: Vec::new(),
+            lease: Duration::from_secs(60),
             renewals: 0,
         };
         let state = TaskState {
@@ -147,12 +150,32 @@ impl World {
             attempt,
             charged: 0,
             cost: Cost::ZERO,
+            admitted: admitted.clone(),
+            canary: Vec::new(),
             phase: Phase::Claimed(claim),
         };
         let seq = last.map_or(0, |last| last.seq);
         let cas = store::compare_and_set(&self.bus, subject::STATE, &subject, &state, seq).await;
         assert!(matches!(cas.unwrap(), store::Cas::Stored(_)));
         self.ask(&RunRequest { task, attempt, holder, admitted }).await
+    }
+
+    /// Writes where a task stands, on top of the link at `seq`.
+    pub(crate) async fn stand(&self, task: &Task, attempt: u32, phase: Phase, seq: u64) {
+        let state = TaskState {
+            kind: task.kind.clone(),
+            source_key: task.source_key.clone(),
+            at: kit::Clock.now(),
+            attempt,
+            charged: 0,
+            cost: Cost::ZERO,
+            admitted: Vec::new(),
+            canary: Vec::new(),
+            phase,
+        };
+        let subject = subject::state(&task.kind, task.key());
+        let cas = store::compare_and_set(&self.bus, subject::STATE, &subject, &state, seq).await;
+        assert!(matches!(cas.unwrap(), store::Cas::Stored(_)));
     }
 
     /// A request whose dispatcher has lost its claim.
@@ -258,13 +281,16 @@ impl World {
         answer["agents"].as_array().unwrap().iter().map(agent).collect()
     }
 
-    async fn eventually(&self, probe: impl AsyncFn() -> Option<()>) {
+    pub(crate) async fn eventually<T>(&self, probe: impl AsyncFn() -> Option<T>) -> T {
         let found = async {
-            while probe().await.is_none() {
+            loop {
+                if let Some(found) = probe().await {
+                    return found;
+                }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, found).await.expect("in time");
+        tokio::time::timeout(PATIENCE, found).await.expect("in time")
     }
 }
 
@@ -276,7 +302,7 @@ impl Drop for World {
 }
 
 impl Agent {
-    fn key(&self) -> Key {
+    pub(crate) fn key(&self) -> Key {
         Key::of_payee("mainnet", self.address.version(), self.address.hash160(), "welcome")
     }
 }
@@ -292,21 +318,24 @@ async fn connect(url: &str) -> Bus {
 }
 
 async fn apply(bus: &Bus, url: &str, unconfirmed: &str) {
-    let text = format!(
+    let (by, note) = ("tester".to_owned(), String::new());
+    let config = read(&config_text(url, unconfirmed));
+    let wish = Wish { config, by, note, replicas: None, dry_run: false };
+    bring_about(bus, &wish).await.unwrap();
+}
+
+pub(crate) fn config_text(url: &str, unconfirmed: &str) -> String {
+    format!(
         "[kinds.welcome]\nhandler = {{ service = \"welcome-payer\" }}\n\
          needs = [\"relay\", \"wallet\", \"inbox\", \"chain\"]\n\
          [gates.relay]\n[gates.wallet]\n[gates.inbox]\n[gates.chain]\n\
          [payer]\nnetwork = \"mainnet\"\ninbox_url = \"{url}/api\"\n\
          relay_url = \"{url}/relay-host\"\nstacks_url = \"{url}\"\n\
          unconfirmed_after = \"{unconfirmed}\"\nask_every = \"1s\"\ndepth = 1\n"
-    );
-    let config = read(&text);
-    let (by, note) = ("tester".to_owned(), String::new());
-    let wish = Wish { config, by, note, replicas: None, dry_run: false };
-    bring_about(bus, &wish).await.unwrap();
+    )
 }
 
-fn read(text: &str) -> domain::Config {
+pub(crate) fn read(text: &str) -> domain::Config {
     portcullis::file::load("test.toml", text).unwrap().0
 }
 
@@ -314,7 +343,7 @@ fn holder() -> HolderId {
     "tester".parse().unwrap()
 }
 
-fn task(agent: &Agent) -> Task {
+pub(crate) fn task(agent: &Agent) -> Task {
     let payload = json!({
         "address": agent.address.to_string(),
         "btc_address": agent.btc,

@@ -2,7 +2,10 @@ use domain::{Epoch, Gate};
 
 use super::{DecodeError, Wire, at, parse, parse_all, parse_some, required, text, texts};
 use crate::{
-    message::{Beat, Contact, DayBudget, GateCommand, GateCommandReply, GateVerb, Latch},
+    message::{
+        AdoptReply, AdoptRequest, Beat, Contact, DayBudget, GateCommand, GateCommandReply,
+        GateVerb, Latch, WalletAdopted,
+    },
     proto::{self, gate_command},
 };
 
@@ -67,6 +70,80 @@ impl Wire for GateCommandReply {
             refused: Some(reply.refused).filter(|refused| !refused.is_empty()),
             gate: reply.gate.map(Gate::of_proto).transpose()?,
             waiting: reply.waiting,
+        })
+    }
+}
+
+impl Wire for AdoptRequest {
+    type Proto = proto::AdoptRequest;
+
+    fn to_proto(&self) -> proto::AdoptRequest {
+        proto::AdoptRequest {
+            person: self.person.clone(),
+            note: self.note.clone(),
+            look: self.look,
+            expected_next: self.expected_next,
+        }
+    }
+
+    fn of_proto(request: proto::AdoptRequest) -> Result<Self, DecodeError> {
+        let proto::AdoptRequest { person, note, look, expected_next } = request;
+        Ok(AdoptRequest { person, note, look, expected_next })
+    }
+}
+
+impl Wire for AdoptReply {
+    type Proto = proto::AdoptReply;
+
+    fn to_proto(&self) -> proto::AdoptReply {
+        proto::AdoptReply {
+            refused: self.refused.clone().unwrap_or_default(),
+            wallet: self.wallet.clone(),
+            before: self.before,
+            next: self.next,
+            chain_next: self.chain_next,
+            mempool: self.mempool.clone(),
+            unknown_messages: self.unknown_messages.clone(),
+        }
+    }
+
+    fn of_proto(reply: proto::AdoptReply) -> Result<Self, DecodeError> {
+        Ok(AdoptReply {
+            refused: Some(reply.refused).filter(|refused| !refused.is_empty()),
+            wallet: reply.wallet,
+            before: reply.before,
+            next: reply.next,
+            chain_next: reply.chain_next,
+            mempool: reply.mempool,
+            unknown_messages: reply.unknown_messages,
+        })
+    }
+}
+
+impl Wire for WalletAdopted {
+    type Proto = proto::WalletAdopted;
+
+    fn to_proto(&self) -> proto::WalletAdopted {
+        proto::WalletAdopted {
+            wallet: self.wallet.clone(),
+            person: self.person.clone(),
+            note: self.note.clone(),
+            at_ms: self.at.as_millis(),
+            before: self.before,
+            next: self.next,
+            chain_next: self.chain_next,
+        }
+    }
+
+    fn of_proto(adopted: proto::WalletAdopted) -> Result<Self, DecodeError> {
+        Ok(WalletAdopted {
+            wallet: adopted.wallet,
+            person: adopted.person,
+            note: adopted.note,
+            at: at(adopted.at_ms),
+            before: adopted.before,
+            next: adopted.next,
+            chain_next: adopted.chain_next,
         })
     }
 }
@@ -151,4 +228,46 @@ fn latch_of(latch: proto::Latch) -> Result<Latch, DecodeError> {
         event: latch.event,
         since: at(latch.since_ms),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Timestamp;
+
+    use super::*;
+
+    /// What people say about a wallet's record, and what is kept of it, reads back whole; a
+    /// nonce of 0 that was seen is not taken for none.
+    #[test]
+    fn adopting_reads_back() {
+        #[track_caller]
+        fn check<T: Wire + PartialEq + std::fmt::Debug>(said: &T) {
+            assert_eq!(T::decode(&said.encode()).unwrap(), *said);
+        }
+        let text = |word: &str| word.to_owned();
+        for expected_next in [None, Some(0), Some(7)] {
+            let (person, note) = (text("ada"), text("restored"));
+            check(&AdoptRequest { person, note, look: expected_next.is_none(), expected_next });
+        }
+        for refused in [None, Some(text("no"))] {
+            check(&AdoptReply {
+                refused,
+                wallet: text("SP1"),
+                before: 3,
+                next: 9,
+                chain_next: 8,
+                mempool: vec![8],
+                unknown_messages: vec![text("msg_1 to SP2")],
+            });
+        }
+        check(&WalletAdopted {
+            wallet: text("SP1"),
+            person: text("ada"),
+            note: text("restored"),
+            at: Timestamp::from_millis(1_773_219_600_123),
+            before: 3,
+            next: 9,
+            chain_next: 8,
+        });
+    }
 }

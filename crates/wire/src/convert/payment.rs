@@ -270,6 +270,7 @@ impl Wire for Wallet {
             address: self.address.clone(),
             next: self.next,
             unfinished: self.unfinished.iter().map(unfinished_to).collect(),
+            holes: self.holes.clone(),
         }
     }
 
@@ -282,6 +283,7 @@ impl Wire for Wallet {
                 .into_iter()
                 .map(unfinished_of)
                 .collect::<Result<_, _>>()?,
+            holes: wallet.holes,
         })
     }
 }
@@ -291,6 +293,7 @@ fn unfinished_to(holder: &Unfinished) -> proto::Unfinished {
         nonce: holder.nonce,
         payment: holder.payment.to_string(),
         sent: holder.sent,
+        settled_ms: holder.settled.map(Timestamp::as_millis),
     }
 }
 
@@ -299,6 +302,7 @@ fn unfinished_of(holder: proto::Unfinished) -> Result<Unfinished, DecodeError> {
         nonce: holder.nonce,
         payment: parse("unfinished.payment", &holder.payment)?,
         sent: holder.sent,
+        settled: holder.settled_ms.map(at),
     })
 }
 

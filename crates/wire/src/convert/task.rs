@@ -4,9 +4,16 @@ use domain::{Claim, Cost, MicroUsd, Outcome, Phase, Sats, Task, TaskState};
 
 use super::{DecodeError, Wire, at, millis, parse, parse_all, parse_some, required, text, texts};
 use crate::{
+    event::shorten,
     message::{RunReply, RunRequest},
     proto::{self, run_reply, task_state},
 };
+
+/// What is kept of a handler's effect, in characters: it goes into the chain and into an event,
+/// which both must fit into one message.
+const EFFECT_MAX: usize = 2_000;
+/// What is kept of its evidence and reasons, in characters.
+const EVIDENCE_MAX: usize = 1_000;
 
 impl Wire for Task {
     type Proto = proto::Task;
@@ -45,6 +52,8 @@ impl Wire for TaskState {
             attempt: self.attempt,
             charged: self.charged,
             cost: Some(cost_to(self.cost)),
+            admitted: self.admitted.iter().map(Wire::to_proto).collect(),
+            canary: texts(&self.canary),
             phase: Some(phase_to(&self.phase)),
         }
     }
@@ -57,6 +66,8 @@ impl Wire for TaskState {
             attempt: state.attempt,
             charged: state.charged,
             cost: cost_of(state.cost),
+            admitted: state.admitted.into_iter().map(Wire::of_proto).collect::<Result<_, _>>()?,
+            canary: parse_all("canary", &state.canary)?,
             phase: phase_of(required("phase", state.phase)?)?,
         })
     }
@@ -67,8 +78,7 @@ fn phase_to(phase: &Phase) -> task_state::Phase {
         Phase::Claimed(claim) => task_state::Phase::Claimed(proto::Claimed {
             holder: claim.holder.to_string(),
             begun_ms: claim.begun.as_millis(),
-            admitted: claim.admitted.iter().map(Wire::to_proto).collect(),
-            canary: texts(&claim.canary),
+            lease_ms: millis(claim.lease),
             renewals: claim.renewals,
         }),
         Phase::Resting { due, cause, charged } => task_state::Phase::Resting(proto::Resting {
@@ -76,9 +86,10 @@ fn phase_to(phase: &Phase) -> task_state::Phase {
             cause: cause.to_string(),
             charged: *charged,
         }),
-        Phase::Returned { gate, cause } => task_state::Phase::Returned(proto::Returned {
+        Phase::Returned { gate, cause, due } => task_state::Phase::Returned(proto::Returned {
             gate: text(gate.as_ref()),
             cause: text(cause.as_ref()),
+            due_ms: due.as_millis(),
         }),
         Phase::Completed { effect } => {
             task_state::Phase::Completed(proto::Completed { effect: effect.clone() })
@@ -102,8 +113,7 @@ fn phase_of(phase: task_state::Phase) -> Result<Phase, DecodeError> {
         task_state::Phase::Claimed(claim) => Phase::Claimed(Claim {
             holder: parse("claimed.holder", &claim.holder)?,
             begun: at(claim.begun_ms),
-            admitted: claim.admitted.into_iter().map(Wire::of_proto).collect::<Result<_, _>>()?,
-            canary: parse_all("claimed.canary", &claim.canary)?,
+            lease: Duration::from_millis(claim.lease_ms),
             renewals: claim.renewals,
         }),
         task_state::Phase::Resting(resting) => Phase::Resting {
@@ -114,6 +124,7 @@ fn phase_of(phase: task_state::Phase) -> Result<Phase, DecodeError> {
         task_state::Phase::Returned(returned) => Phase::Returned {
             gate: parse_some("returned.gate", &returned.gate)?,
             cause: parse_some("returned.cause", &returned.cause)?,
+            due: at(returned.due_ms),
         },
         task_state::Phase::Completed(done) => Phase::Completed { effect: done.effect },
         task_state::Phase::Dead(dead) => Phase::Dead { cause: parse("dead.cause", &dead.cause)? },
@@ -207,24 +218,104 @@ fn outcome_to(outcome: &Outcome) -> run_reply::Outcome {
 
 fn outcome_of(outcome: run_reply::Outcome) -> Result<Outcome, DecodeError> {
     Ok(match outcome {
-        run_reply::Outcome::Completed(done) => {
-            Outcome::Completed { effect: done.effect, cost: cost_of(done.cost) }
-        }
+        run_reply::Outcome::Completed(done) => Outcome::Completed {
+            effect: shorten(&done.effect, EFFECT_MAX),
+            cost: cost_of(done.cost),
+        },
         run_reply::Outcome::Failed(failed) => Outcome::Failed {
             cause: parse("failed.cause", &failed.cause)?,
-            evidence: failed.evidence,
+            evidence: shorten(&failed.evidence, EVIDENCE_MAX),
             retry_after: failed.retry_after_ms.map(Duration::from_millis),
             cost: cost_of(failed.cost),
         },
         run_reply::Outcome::Unknown(unknown) => Outcome::Unknown {
             cause: parse("unknown.cause", &unknown.cause)?,
-            evidence: unknown.evidence,
+            evidence: shorten(&unknown.evidence, EVIDENCE_MAX),
             retry_after: unknown.retry_after_ms.map(Duration::from_millis),
             cost: cost_of(unknown.cost),
         },
         run_reply::Outcome::Held(held) => {
-            Outcome::Held { gate: parse_some("held.gate", &held.gate)?, why: held.why }
+            let why = shorten(&held.why, EVIDENCE_MAX);
+            Outcome::Held { gate: parse_some("held.gate", &held.gate)?, why }
         }
-        run_reply::Outcome::Moot(moot) => Outcome::Moot { why: moot.why },
+        run_reply::Outcome::Moot(moot) => Outcome::Moot { why: shorten(&moot.why, EVIDENCE_MAX) },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{Admission, Cause, Epoch};
+
+    use super::*;
+
+    /// Every phase of a chain reads back whole, with what its attempt was admitted under.
+    #[test]
+    fn a_chain_reads_back() {
+        let cause = || "relay.pending".parse::<Cause>().unwrap();
+        let (due, words) = (at(1_773_219_600_000), || "ann".to_owned());
+        let claim = Claim {
+            holder: "d1".parse().unwrap(),
+            begun: at(5),
+            lease: Duration::from_secs(30),
+            renewals: 4,
+        };
+        for phase in [
+            Phase::Claimed(claim),
+            Phase::Resting { due, cause: cause(), charged: true },
+            Phase::Returned { gate: Some("relay".parse().unwrap()), cause: Some(cause()), due },
+            Phase::Returned { gate: None, cause: None, due },
+            Phase::Completed { effect: words() },
+            Phase::Dead { cause: cause() },
+            Phase::Withdrawn { by: words(), why: words() },
+            Phase::Revived { by: words(), note: words() },
+            Phase::Parked { cause: cause(), evidence: words() },
+        ] {
+            let state = TaskState {
+                kind: "welcome".parse().unwrap(),
+                source_key: "welcome/SP1".parse().unwrap(),
+                at: at(7),
+                attempt: 3,
+                charged: 2,
+                cost: Cost { micro_usd: MicroUsd::new(9), sats: Sats::new(100) },
+                admitted: vec![Admission {
+                    gate: "relay".parse().unwrap(),
+                    epoch: Epoch::new(4),
+                    seq: 17,
+                }],
+                canary: vec!["relay".parse().unwrap()],
+                phase,
+            };
+            assert_eq!(TaskState::decode(&state.encode()).unwrap(), state);
+        }
+    }
+
+    /// What a handler answers is kept as far as the chain and an event can hold it, and no
+    /// further, however many bytes its characters take.
+    #[test]
+    fn a_large_answer_is_shortened() {
+        let (long, cost) = ("🛑".repeat(200_000), Cost::ZERO);
+        let cause = || "relay.pending".parse::<Cause>().unwrap();
+        let (evidence, retry_after) = (|| long.clone(), None);
+        let kept = |outcome: Outcome| {
+            let reply = RunReply::decode(&RunReply { outcome }.encode()).unwrap();
+            match reply.outcome {
+                Outcome::Completed { effect: text, .. }
+                | Outcome::Failed { evidence: text, .. }
+                | Outcome::Unknown { evidence: text, .. }
+                | Outcome::Held { why: text, .. }
+                | Outcome::Moot { why: text } => text.chars().count(),
+            }
+        };
+        assert_eq!(kept(Outcome::Completed { effect: long.clone(), cost }), EFFECT_MAX + 1);
+        let failed = Outcome::Failed { cause: cause(), evidence: evidence(), retry_after, cost };
+        let unknown = Outcome::Unknown { cause: cause(), evidence: evidence(), retry_after, cost };
+        for outcome in [
+            failed,
+            unknown,
+            Outcome::Held { gate: None, why: long.clone() },
+            Outcome::Moot { why: long.clone() },
+        ] {
+            assert_eq!(kept(outcome), EVIDENCE_MAX + 1);
+        }
+    }
 }

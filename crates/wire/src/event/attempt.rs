@@ -1,5 +1,6 @@
 use domain::{
     Admission, Cause, Cost, Epoch, GateName, HolderId, Kind, MicroUsd, Sats, SourceKey, Timestamp,
+    event_id,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -115,9 +116,9 @@ impl AttemptVerb {
 }
 
 impl AttemptTold {
-    /// `<key>/<attempt>/<verb>`: the same for whoever tells it.
+    /// The same for whoever tells it, see [`event_id`].
     pub fn id(&self) -> String {
-        format!("{}/{}/{}", self.source_key.key(), self.attempt, self.verb.word())
+        event_id(&self.kind, self.source_key.key(), self.attempt, self.verb.word())
     }
 
     pub fn to_event(&self) -> Event {

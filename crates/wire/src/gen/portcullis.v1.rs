@@ -557,11 +557,13 @@ pub struct Wallet {
     /// The next nonce to be signed.
     #[prost(uint64, tag = "2")]
     pub next: u64,
-    /// Lowest nonce first.
     #[prost(message, repeated, tag = "3")]
     pub unfinished: ::prost::alloc::vec::Vec<Unfinished>,
+    /// Nonces below `next` that nobody holds and the chain waits for, lowest first.
+    #[prost(uint64, repeated, tag = "4")]
+    pub holes: ::prost::alloc::vec::Vec<u64>,
 }
-/// A payment that holds a nonce and is neither settled nor rejected.
+/// A payment that holds a nonce: until it is rejected, or settled and past in the chain.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Unfinished {
     #[prost(uint64, tag = "1")]
@@ -572,6 +574,9 @@ pub struct Unfinished {
     /// Its bytes may have left.
     #[prost(bool, tag = "3")]
     pub sent: bool,
+    /// When it was settled on the word of inbox or relay; absent while it is not.
+    #[prost(uint64, optional, tag = "4")]
+    pub settled_ms: ::core::option::Option<u64>,
 }
 /// One piece of work, on `task.<kind>.<key>` in the stream WORK.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -607,12 +612,18 @@ pub struct TaskState {
     pub charged: u32,
     #[prost(message, optional, tag = "6")]
     pub cost: ::core::option::Option<Cost>,
+    /// Under which gates the newest attempt was admitted.
+    #[prost(message, repeated, tag = "15")]
+    pub admitted: ::prost::alloc::vec::Vec<Admission>,
+    /// The probing gates for which the newest attempt is the canary.
+    #[prost(string, repeated, tag = "16")]
+    pub canary: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(oneof = "task_state::Phase", tags = "7, 8, 9, 10, 11, 12, 13, 14")]
     pub phase: ::core::option::Option<task_state::Phase>,
 }
 /// Nested message and enum types in `TaskState`.
 pub mod task_state {
-    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Phase {
         #[prost(message, tag = "7")]
         Claimed(super::Claimed),
@@ -639,18 +650,17 @@ pub struct Cost {
     #[prost(uint64, tag = "2")]
     pub sats: u64,
 }
-#[derive(Clone, PartialEq, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Claimed {
     #[prost(string, tag = "1")]
     pub holder: ::prost::alloc::string::String,
     #[prost(uint64, tag = "2")]
     pub begun_ms: u64,
-    #[prost(message, repeated, tag = "3")]
-    pub admitted: ::prost::alloc::vec::Vec<Admission>,
-    #[prost(string, repeated, tag = "4")]
-    pub canary: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(uint32, tag = "5")]
     pub renewals: u32,
+    /// How long the holder may act after a renewal.
+    #[prost(uint64, tag = "6")]
+    pub lease_ms: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Resting {
@@ -667,6 +677,8 @@ pub struct Returned {
     pub gate: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub cause: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub due_ms: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Completed {
@@ -775,4 +787,62 @@ pub struct OutcomeHeld {
 pub struct OutcomeMoot {
     #[prost(string, tag = "1")]
     pub why: ::prost::alloc::string::String,
+}
+/// A person's word to the payers, on `svc.welcome-payer.adopt`: take what the world knows of
+/// the wallet's nonces into the record. Answered with an AdoptReply.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AdoptRequest {
+    #[prost(string, tag = "1")]
+    pub person: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub note: ::prost::alloc::string::String,
+    /// Only say what would be done.
+    #[prost(bool, tag = "3")]
+    pub look: bool,
+    /// The record's next nonce that the person saw; absent for whatever it is now.
+    #[prost(uint64, optional, tag = "4")]
+    pub expected_next: ::core::option::Option<u64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AdoptReply {
+    /// Why it was not done; empty when it was done, or would be.
+    #[prost(string, tag = "1")]
+    pub refused: ::prost::alloc::string::String,
+    /// The wallet's address.
+    #[prost(string, tag = "2")]
+    pub wallet: ::prost::alloc::string::String,
+    /// The record's next nonce before.
+    #[prost(uint64, tag = "3")]
+    pub before: u64,
+    /// The record's next nonce afterwards.
+    #[prost(uint64, tag = "4")]
+    pub next: u64,
+    /// The nonce that the chain expects next.
+    #[prost(uint64, tag = "5")]
+    pub chain_next: u64,
+    /// Nonces of the wallet that wait in the mempool.
+    #[prost(uint64, repeated, tag = "6")]
+    pub mempool: ::prost::alloc::vec::Vec<u64>,
+    /// Messages to payees of whom the record knows nothing: `<message> to <address>`.
+    #[prost(string, repeated, tag = "7")]
+    pub unknown_messages: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// That a person had a wallet's record follow the world, on `act.<id>` in RECORD; written in
+/// one atomic batch with the wallet.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WalletAdopted {
+    #[prost(string, tag = "1")]
+    pub wallet: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub person: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub note: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "4")]
+    pub at_ms: u64,
+    #[prost(uint64, tag = "5")]
+    pub before: u64,
+    #[prost(uint64, tag = "6")]
+    pub next: u64,
+    #[prost(uint64, tag = "7")]
+    pub chain_next: u64,
 }

@@ -88,8 +88,13 @@ fn stages() -> Vec<PaymentStage> {
 fn wallet() -> Wallet {
     let payment = payment(PaymentStage::Intent).key();
     let unfinished = [(6, true), (7, false)];
-    let unfinished = unfinished.map(|(nonce, sent)| Unfinished { nonce, payment, sent });
-    Wallet { address: "SP2".to_owned(), next: 8, unfinished: unfinished.into() }
+    let unfinished = unfinished.map(|(nonce, sent)| Unfinished { nonce, payment, sent, settled: None });
+    Wallet {
+        address: "SP2".to_owned(),
+        next: 8,
+        unfinished: unfinished.into(),
+        holes: Vec::new(),
+    }
 }
 
 /// Decodes what `spoil` has made of a payment, and returns the error with its causes.
@@ -110,6 +115,11 @@ fn reads_back() {
         assert_eq!(Payment::decode(&payment.encode()).unwrap(), payment);
     }
     assert_eq!(Wallet::decode(&wallet().encode()).unwrap(), wallet());
+    for settled in [0, 9] {
+        let mut wallet = Wallet { holes: vec![0, 5], ..wallet() };
+        wallet.unfinished[0].settled = Some(at(settled));
+        assert_eq!(Wallet::decode(&wallet.encode()).unwrap(), wallet);
+    }
 }
 
 /// A record that breaks off is refused wherever it breaks off, and one with any one bit turned
