@@ -106,11 +106,11 @@ impl Errand {
             };
             presume_new = false;
             if let ControlFlow::Break(answer) = flow {
-                canary::free(&self.desk, self.key, &won).await;
+                canary::free(&self.desk, &self.kind, self.key, &won).await;
                 return answer;
             }
         }
-        canary::free(&self.desk, self.key, &won).await;
+        canary::free(&self.desk, &self.kind, self.key, &won).await;
         Answer::PutBack(HOLD)
     }
 
@@ -135,7 +135,7 @@ impl Errand {
         };
         // The gates last: what was read before may have taken long.
         let admission = self.admission();
-        canary::forget_outdated(&self.desk, self.key, won, &admission).await;
+        canary::forget_outdated(&self.desk, &self.kind, self.key, won, &admission).await;
         let gates_won: Vec<_> = won.iter().map(|won| won.gate.clone()).collect();
         let latched = self.desk.latched(&self.kind);
         let step = on_delivery(&Delivered {

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::{Cause, GateName, Key, SourceKey, Timestamp};
+use crate::{Cause, GateName, Key, Kind, SourceKey, Timestamp};
 
 /// The number of a gate's state in its log: 1 for the first, one more for each transition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -134,6 +134,8 @@ pub struct Admission {
 pub struct Canary {
     pub gate: GateName,
     pub epoch: Epoch,
+    /// Whose task: two kinds may work on one source key.
+    pub kind: Kind,
     pub task: Key,
     pub source_key: SourceKey,
     pub attempt: u32,

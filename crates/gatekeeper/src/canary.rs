@@ -223,7 +223,7 @@ fn newest(links: &[Stored]) -> Option<(Canary, u64)> {
         let Ok(mut canary) = link else { continue };
         let mut won = seq;
         if let Some((before, since)) = &newest
-            && (before.task, before.released) == (canary.task, false)
+            && (&before.kind, before.task, before.released) == (&canary.kind, canary.task, false)
         {
             canary.begun = before.begun;
             won = *since;
@@ -233,16 +233,18 @@ fn newest(links: &[Stored]) -> Option<(Canary, u64)> {
     newest
 }
 
-/// The state of the canary's task: of whichever kind behind the gate has it.
+/// The state of the canary's task, while it tells of the canary's attempt: of whichever kind
+/// behind the gate that is, since two kinds may work on one source key.
 async fn task_state(
     keeper: &Keeper,
     gate: &Gate,
     canary: &Canary,
 ) -> Result<Option<(domain::Kind, TaskState)>, StoreError> {
-    for kind in keeper.fleet.config().needing(&gate.name) {
+    let needing = keeper.fleet.config().needing(&gate.name).into_iter();
+    for kind in needing.filter(|kind| *kind == canary.kind) {
         let subject = subject::state(&kind, canary.task);
         match read::<TaskState>(&keeper.fleet.bus, subject::STATE, &subject).await {
-            Ok(Some(found)) if found.value.source_key == canary.source_key => {
+            Ok(Some(found)) if tells_of(&found.value, canary) => {
                 return Ok(Some((kind, found.value)));
             }
             Ok(_) | Err(StoreError::Garbled { .. }) => (),
@@ -252,10 +254,18 @@ async fn task_state(
     Ok(None)
 }
 
+/// Whether the newest attempt of the task is the canary.
+fn tells_of(state: &TaskState, canary: &Canary) -> bool {
+    let mut admitted = state.admitted.iter();
+    (&state.source_key, state.attempt) == (&canary.source_key, canary.attempt)
+        && state.canary.contains(&canary.gate)
+        && admitted.any(|it| it.gate == canary.gate && it.epoch == canary.epoch)
+}
+
 /// How the canary's attempt has ended; `None` while it is under way, unknown, or about to be
 /// told as a failure that others share.
 fn ended(state: &TaskState, canary: &Canary) -> Option<Ended> {
-    if state.attempt != canary.attempt {
+    if !tells_of(state, canary) {
         return None;
     }
     let spent = |cause: &Cause| Some(Ended::Spent { cause: cause.clone() });
@@ -281,6 +291,7 @@ mod tests {
         Canary {
             gate: "relay".parse().unwrap(),
             epoch: Epoch::new(3),
+            kind: "welcome".parse().unwrap(),
             task: source_key.key(),
             source_key,
             attempt,
@@ -312,6 +323,8 @@ mod tests {
         let given_back = Canary { released: true, ..canary("a", 1, 10) };
         assert_eq!(begun(&[given_back.clone(), canary("a", 2, 20)]), (20, 2));
         assert_eq!(begun(&[canary("b", 1, 10), canary("a", 1, 20)]), (20, 2));
+        let other_kind = Canary { kind: "prompt".parse().unwrap(), ..canary("a", 1, 10) };
+        assert_eq!(begun(&[other_kind, canary("a", 1, 20)]), (20, 2));
         let mut garbage = links(&[canary("a", 1, 10)]);
         garbage[0].body = b"garbage".to_vec().into();
         assert_eq!(newest(&garbage), None);
@@ -344,7 +357,8 @@ mod tests {
         assert!(read_up_to(&Backlog { ack_floor: 40, ..Backlog::default() }, 41));
     }
 
-    /// Only an end of the very attempt that won the canary says anything.
+    /// Only an end of the very attempt that won the canary says anything; not one of another
+    /// kind with the same source key.
     #[test]
     fn only_its_own_attempt_counts() {
         let state = |attempt, phase| TaskState {
@@ -354,15 +368,21 @@ mod tests {
             attempt,
             charged: 0,
             cost: Cost::ZERO,
-            admitted: Vec::new(),
-            canary: Vec::new(),
+            admitted: vec![Admission {
+                gate: "relay".parse().unwrap(),
+                epoch: Epoch::new(3),
+                seq: 1,
+            }],
+            canary: vec!["relay".parse().unwrap()],
             phase,
         };
         let done = Phase::Completed { effect: "paid".to_owned() };
         let completed = Ended::Completed { effect: "paid".to_owned() };
         let mine = canary("a", 2, 10);
         assert_eq!(ended(&state(2, done.clone()), &mine), Some(completed));
-        assert_eq!(ended(&state(1, done), &mine), None);
+        assert_eq!(ended(&state(1, done.clone()), &mine), None);
+        let others = TaskState { canary: Vec::new(), ..state(2, done) };
+        assert_eq!(ended(&others, &mine), None);
         let unknown: Cause = "payment.unknown".parse().unwrap();
         let due = Timestamp::from_millis(9);
         let rests = |charged| Phase::Resting { due, cause: unknown.clone(), charged };

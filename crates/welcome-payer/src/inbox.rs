@@ -227,3 +227,6 @@ fn cannot_tell(why: &str, retry_after: Option<Duration>) -> InboxWord {
 fn plain(id: &str) -> String {
     id.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')).take(128).collect()
 }
+
+#[cfg(test)]
+mod tests;

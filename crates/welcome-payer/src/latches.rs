@@ -138,15 +138,19 @@ impl Latches {
         lock(&self.0).iter().any(|owed| owed.latch == *latch && due(owed))
     }
 
-    /// Says once of each latch that no gatekeeper answers for it.
-    fn alarm(&self, now: Timestamp) {
-        for owed in lock(&self.0).iter_mut().filter(|owed| !owed.released && !owed.alarmed) {
-            if ANSWER_WITHIN < now.since(owed.latch.since) {
+    /// The latches for which no gatekeeper answers, each once.
+    fn unanswered(&self, now: Timestamp) -> Vec<Latch> {
+        let mut all = lock(&self.0);
+        let silent = |owed: &&mut Owed| {
+            !owed.released && !owed.alarmed && ANSWER_WITHIN < now.since(owed.latch.since)
+        };
+        let silent = all.iter_mut().filter(silent);
+        silent
+            .map(|owed| {
                 owed.alarmed = true;
-                let Latch { gate, epoch, event, since } = &owed.latch;
-                tracing::error!(%gate, %epoch, event, %since, "latched and no gatekeeper answers, see that one runs");
-            }
-        }
+                owed.latch.clone()
+            })
+            .collect()
     }
 }
 
@@ -163,7 +167,9 @@ pub(crate) async fn keep(desk: &Desk, shutdown: &CancellationToken) {
                 tracing::debug!(error, event = latch.event, "looked after later");
             }
         }
-        desk.latches.alarm(desk.fleet.clock.now());
+        for Latch { gate, epoch, event, since } in desk.latches.unanswered(desk.fleet.clock.now()) {
+            tracing::error!(%gate, %epoch, event, %since, "latched and no gatekeeper answers, see that one runs");
+        }
     }
 }
 
@@ -230,7 +236,9 @@ async fn tell(desk: &Desk, latch: &Latch, failed: AttemptTold) -> Result<(), Sto
         let record = subject::canary(&admission.gate, admission.epoch);
         let found = read::<Canary>(&fleet.bus, subject::RECORD, &record).await?;
         let ours = |canary: &Canary| {
-            canary.task == failed.source_key.key() && canary.attempt == failed.attempt
+            canary.kind == failed.kind
+                && canary.task == failed.source_key.key()
+                && canary.attempt == failed.attempt
         };
         canary.extend(found.filter(|found| ours(&found.value)).map(|found| found.value.gate));
     }
@@ -265,5 +273,97 @@ async fn holds(fleet: &Fleet, gate: &GateName, number: u64, event: &str) -> bool
     match read::<Incident>(&fleet.bus, subject::RECORD, &subject).await {
         Ok(Some(incident)) => incident.value.has(event),
         Ok(None) | Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{Cause, Claim, Cost, Epoch};
+    use wire::event::AttemptVerb;
+
+    use super::*;
+
+    fn failed() -> AttemptTold {
+        AttemptTold {
+            verb: AttemptVerb::Failed,
+            kind: "welcome".parse().unwrap(),
+            source_key: "welcome/SP1".parse().unwrap(),
+            attempt: 3,
+            holder: "4f2a".parse().unwrap(),
+            at: Timestamp::from_millis(0),
+            cause: Some(Cause::known("relay.nonce-conflict")),
+            charged: false,
+            gate: Some("relay".parse().unwrap()),
+            evidence: "409".to_owned(),
+            rest_until: None,
+            effect: String::new(),
+            cost: Cost::ZERO,
+            admitted: Vec::new(),
+            canary: Vec::new(),
+        }
+    }
+
+    fn state(attempt: u32, phase: Phase) -> TaskState {
+        TaskState {
+            kind: "welcome".parse().unwrap(),
+            source_key: "welcome/SP1".parse().unwrap(),
+            at: Timestamp::from_millis(0),
+            attempt,
+            charged: 0,
+            cost: Cost::ZERO,
+            admitted: Vec::new(),
+            canary: Vec::new(),
+            phase,
+        }
+    }
+
+    /// A dispatcher that still holds the attempt, or has written down this failure, tells it;
+    /// after anything else nobody does.
+    #[test]
+    fn knows_when_nobody_else_tells() {
+        let at = Timestamp::from_millis(0);
+        let claim = Phase::Claimed(Claim {
+            holder: "4f2a".parse().unwrap(),
+            begun: at,
+            lease: Duration::from_secs(30),
+            renewals: 0,
+        });
+        let returned =
+            |cause| Phase::Returned { gate: None, cause: Some(Cause::known(cause)), due: at };
+        let lost = Cause::known("dispatcher.lost");
+        let resting = Phase::Resting { due: at, cause: lost.clone(), charged: true };
+        let check = |attempt, phase: &Phase, expected| {
+            let state = state(attempt, phase.clone());
+            assert_eq!(moved_past(Some(&state), &failed()), expected, "{state:?}");
+        };
+        check(3, &claim, false);
+        check(3, &returned("relay.nonce-conflict"), false);
+        check(3, &returned("relay.unavailable"), true);
+        check(3, &resting, true);
+        check(3, &Phase::Dead { cause: lost }, true);
+        check(4, &claim, true);
+        check(4, &returned("relay.nonce-conflict"), true);
+        // A read that is behind says nothing.
+        check(2, &resting, false);
+        assert!(moved_past(None, &failed()));
+    }
+
+    /// A minute without an answer is alarmed, once; what was released is not.
+    #[test]
+    fn alarms_once() {
+        let (latches, at) = (Latches::default(), Timestamp::from_millis);
+        let latch = |gate: &str| Latch {
+            gate: gate.parse().unwrap(),
+            epoch: Epoch::FIRST,
+            event: failed().id(),
+            since: at(0),
+        };
+        latches.latch(latch("relay"), failed());
+        latches.latch(latch("inbox"), failed());
+        latches.change(&latch("inbox"), |owed| owed.released = true);
+        assert_eq!(latches.unanswered(at(60_000)), []);
+        assert_eq!(latches.unanswered(at(60_001)), [latch("relay")]);
+        assert_eq!(latches.unanswered(at(120_000)), []);
+        assert_eq!(latches.standing(), [latch("relay")]);
     }
 }

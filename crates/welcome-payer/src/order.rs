@@ -22,7 +22,7 @@ pub(crate) enum OrderError {
     #[error("pay {address}")]
     Address { address: String, source: stacks::AddressError },
     #[error("pay {address} on {network}: it is not an account there")]
-    OtherNetwork { address: String, network: Network },
+    OtherNetwork { address: String, network: String },
     #[error("pay on {found}: this payer is configured for {ours}")]
     OtherConfig { found: String, ours: Network },
     #[error("post to {found:?}: that is no Bitcoin address")]
@@ -45,15 +45,17 @@ const MESSAGE_MAX: usize = 500;
 /// Whatever it is, the task makes no sense: nothing outside was asked.
 pub(crate) fn order(task: &Task, ours: Network, wallet: &Address) -> Result<Order, OrderError> {
     let payload: Payload = serde_json::from_str(&task.payload).map_err(OrderError::Json)?;
-    if payload.network != ours.to_string() {
-        return Err(OrderError::OtherConfig { found: payload.network, ours });
-    }
     let address: Address = payload.address.parse().map_err(|source| OrderError::Address {
         address: payload.address.chars().take(60).collect(),
         source,
     })?;
+    if address.network() != payload.network.parse().ok() {
+        let network = payload.network.chars().take(60).collect();
+        return Err(OrderError::OtherNetwork { address: payload.address, network });
+    }
+    // Sound in itself, and made under another configuration than ours.
     if address.network() != Some(ours) {
-        return Err(OrderError::OtherNetwork { address: payload.address, network: ours });
+        return Err(OrderError::OtherConfig { found: payload.network, ours });
     }
     let order = Order {
         payee: Payee {

@@ -31,7 +31,7 @@ async fn walk(desk: &Desk, told: &mut BTreeSet<(Key, u64)>) -> Result<(), Ledger
     let Some(wallet) = desk.ledger.wallet(&tools.wallet.to_string()).await? else {
         return Ok(());
     };
-    for holder in wallet.value.unfinished {
+    for holder in wallet.value.unfinished.into_iter().filter(|holder| holder.settled.is_none()) {
         let Some(_hold) = desk.try_hold(holder.payment) else { continue };
         let Some(job) = job(desk, &tools, None, Mode::Ask, holder.payment).await? else {
             continue;

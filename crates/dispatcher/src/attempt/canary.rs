@@ -1,6 +1,6 @@
 //! Winning and freeing the right to be the one task that a probing gate lets through.
 
-use domain::{Admission, Canary, Epoch, GateName, Key, KindConfig};
+use domain::{Admission, Canary, Epoch, GateName, Key, Kind, KindConfig};
 use fleet::store::{self, Cas, StoreError, Versioned};
 use logic::attempt::{Admitted, HOLD, win_canary};
 use wire::subject;
@@ -56,6 +56,7 @@ impl Errand {
         let mine = Canary {
             gate: gate.clone(),
             epoch,
+            kind: self.kind.clone(),
             task: self.key,
             source_key: self.task.source_key.clone(),
             attempt,
@@ -76,6 +77,7 @@ impl Errand {
 /// Frees what was won of a gate that has moved since.
 pub(super) async fn forget_outdated(
     desk: &Desk,
+    kind: &Kind,
     key: Key,
     won: &mut Vec<Won>,
     admission: &Admitted,
@@ -88,19 +90,24 @@ pub(super) async fn forget_outdated(
         return;
     }
     let outdated: Vec<Won> = won.extract_if(.., |won| !stands(won)).collect();
-    free(desk, key, &outdated).await;
+    free(desk, kind, key, &outdated).await;
 }
 
 /// Gives back canaries of the task `key` that tried nothing, so that the next may have them.
-pub(super) async fn free(desk: &Desk, key: Key, won: &[Won]) {
+pub(super) async fn free(desk: &Desk, kind: &Kind, key: Key, won: &[Won]) {
     for Won { gate, epoch } in won {
-        if let Err(error) = free_one(desk, key, gate, *epoch).await {
+        if let Err(error) = free_one(desk, (kind, key), gate, *epoch).await {
             desk.grumble("free a canary", error);
         }
     }
 }
 
-async fn free_one(desk: &Desk, key: Key, gate: &GateName, epoch: Epoch) -> Result<(), StoreError> {
+async fn free_one(
+    desk: &Desk,
+    task: (&Kind, Key),
+    gate: &GateName,
+    epoch: Epoch,
+) -> Result<(), StoreError> {
     let bus = &desk.fleet.bus;
     let record = subject::canary(gate, epoch);
     let Some(Versioned { value, seq }) =
@@ -108,7 +115,7 @@ async fn free_one(desk: &Desk, key: Key, gate: &GateName, epoch: Epoch) -> Resul
     else {
         return Ok(());
     };
-    if value.task != key || value.holder != *desk.me() || value.released {
+    if (&value.kind, value.task) != task || value.holder != *desk.me() || value.released {
         return Ok(());
     }
     let freed = Canary { released: true, ..value };

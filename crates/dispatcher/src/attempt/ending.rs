@@ -208,7 +208,7 @@ impl Errand {
             let epoch = epoch_of(&admitted, gate)?;
             Some(Won { gate: gate.clone(), epoch })
         });
-        canary::free(&self.desk, self.key, &won.collect::<Vec<_>>()).await;
+        canary::free(&self.desk, &self.kind, self.key, &won.collect::<Vec<_>>()).await;
     }
 
     fn is_ours(&self, found: &Versioned<TaskState>, link: &Versioned<TaskState>) -> bool {

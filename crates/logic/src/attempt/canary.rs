@@ -12,7 +12,7 @@ use domain::Canary;
 /// not when the chain shows by then that another claimed the task.
 pub fn win_canary(found: Option<&Canary>, mine: &Canary, lease: Duration) -> bool {
     let Some(found) = found else { return true };
-    let same_task = found.task == mine.task;
+    let same_task = (&found.kind, found.task) == (&mine.kind, mine.task);
     let abandoned = lease.saturating_mul(2) < mine.begun.since(found.begun);
     let over = found.attempt < mine.attempt || found.holder == mine.holder || abandoned;
     found.released || (same_task && over)

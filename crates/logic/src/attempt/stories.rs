@@ -242,8 +242,8 @@ fn a_canary_has_one_owner() {
         let source_key: domain::SourceKey = source.parse().unwrap();
         let task = source_key.key();
         let (epoch, holder) = (Epoch::FIRST, holder.parse().unwrap());
-        let begun = at(begun);
-        Canary { gate: gate(), epoch, task, source_key, attempt, holder, begun, released }
+        let (gate, kind, begun) = (gate(), "welcome".parse().unwrap(), at(begun));
+        Canary { gate, epoch, kind, task, source_key, attempt, holder, begun, released }
     };
     let mine = canary("welcome/ann", 2, "me", 10, false);
     let wins = |found: &Canary| win_canary(Some(found), &mine, Duration::from_secs(6));
@@ -251,6 +251,9 @@ fn a_canary_has_one_owner() {
     assert!(wins(&canary("welcome/bob", 1, "them", 9, true)), "given back");
     assert!(!wins(&canary("welcome/bob", 1, "them", 0, false)), "another's");
     assert!(wins(&canary("welcome/ann", 1, "them", 9, false)), "our last attempt's");
+    let other = "greeting".parse().unwrap();
+    let other_kind = Canary { kind: other, ..canary("welcome/ann", 1, "them", 9, false) };
+    assert!(!wins(&other_kind), "of the same source key, another kind's");
     assert!(wins(&canary("welcome/ann", 2, "me", 9, false)), "ours");
     assert!(!wins(&canary("welcome/ann", 2, "them", 9, false)), "about to claim");
     let mine = canary("welcome/ann", 2, "me", 22, false);

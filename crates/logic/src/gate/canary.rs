@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use domain::{Actor, Admission, Canary, Cause, Epoch, Gate, GateName, GateState, Trigger};
+use domain::{
+    Actor, Admission, Canary, Cause, Epoch, Gate, GateName, GateState, Trigger, event_id,
+};
 
 use super::{Decision, Stamp, Told, admitted_under, closed, next, opened};
 
@@ -57,7 +59,7 @@ pub fn on_canary_late(
     let note =
         format!("canary {} was begun at {} and is undecided", canary.source_key, canary.begun);
     let trigger = Trigger {
-        event: format!("{}/{}/undecided", canary.task, canary.attempt),
+        event: event_id(&canary.kind, canary.task, canary.attempt, "undecided"),
         task: canary.task,
         source_key: canary.source_key.clone(),
         attempt: canary.attempt,

@@ -167,7 +167,9 @@ fn failure(words: &[&str], at: Timestamp) -> FailureSeen {
 fn canary_record(words: &[&str]) -> Canary {
     let (task, source_key) = task(words[2]);
     let (gate, holder, epoch) = (relay(), "d1".parse().unwrap(), epoch(words[3]));
-    Canary { gate, epoch, task, source_key, attempt: 1, holder, begun: at(0), released: false }
+    let kind = "welcome".parse().unwrap();
+    let (attempt, begun, released) = (1, at(0), false);
+    Canary { gate, epoch, kind, task, source_key, attempt, holder, begun, released }
 }
 
 fn opening(words: &[&str]) -> PersonOpens {

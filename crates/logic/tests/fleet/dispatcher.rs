@@ -50,6 +50,7 @@ impl Fleet {
         let mine = Canary {
             gate: relay(),
             epoch: self.gate.0,
+            kind: self.task.kind.clone(),
             task: self.task.key(),
             source_key: self.task.source_key.clone(),
             attempt: self.chain.as_ref().map_or(0, |state| state.attempt) + 1,

@@ -190,7 +190,9 @@ impl World {
             let (task, attempt) = (source_key.key(), u32::try_from(self.attempts.len()).unwrap());
             let (source_key, begun, released) = (source_key.clone(), self.now, false);
             let at = (gate.clone(), epoch);
-            let canary = Canary { gate, epoch, task, source_key, attempt, holder, begun, released };
+            let kind = kind.clone();
+            let canary =
+                Canary { gate, epoch, kind, task, source_key, attempt, holder, begun, released };
             self.canaries.insert(at, canary);
         }
         let admission = |(seq, gate): &(u64, Gate)| Admission {

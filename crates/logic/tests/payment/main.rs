@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 #![allow(unreachable_pub, reason = "modules of one test")]
 
+mod nonces;
 mod payer;
 mod promises;
 mod stories;
+mod story;
 mod wallet;
 mod world;
 

@@ -8,6 +8,7 @@
 mod latched;
 mod record;
 mod settings;
+mod wallets;
 mod world;
 
 use std::time::Duration;

@@ -105,9 +105,14 @@ impl World {
     }
 
     pub(crate) async fn restart_payer(&self) {
+        self.restart_with(KEY).await;
+    }
+
+    /// A payer with `key` in place of the one that runs.
+    pub(crate) async fn restart_with(&self, key: &str) {
         let old = self.payer.lock().unwrap().take();
         drop(old);
-        *self.payer.lock().unwrap() = Some(self.another_payer());
+        *self.payer.lock().unwrap() = Some(self.payer_with(key));
         let name = "welcome-payer".parse().unwrap();
         self.eventually(async || {
             let asked = self.bus.ask(&subject::service_run(&name), vec![255], PATIENCE / 600).await;
@@ -117,10 +122,14 @@ impl World {
     }
 
     pub(crate) fn another_payer(&self) -> Payer {
+        self.payer_with(KEY)
+    }
+
+    fn payer_with(&self, key: &str) -> Payer {
         let stop = self.stop.child_token();
         let args = ["welcome-payer", "--nats-url", &self.nats_url];
         let args = welcome_payer::Args::parse_from(args);
-        let args = welcome_payer::Args { wallet_key: Secret::new(KEY), ..args };
+        let args = welcome_payer::Args { wallet_key: Secret::new(key), ..args };
         let token = stop.clone();
         kit::init_logs(&args.logs);
         Payer(stop, tokio::spawn(async move { welcome_payer::run(args, token).await }))

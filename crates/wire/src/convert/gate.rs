@@ -123,6 +123,7 @@ impl Wire for Canary {
             holder: self.holder.to_string(),
             begun_ms: self.begun.as_millis(),
             released: self.released,
+            kind: self.kind.to_string(),
         }
     }
 
@@ -137,6 +138,7 @@ impl Wire for Canary {
             holder: parse("holder", &canary.holder)?,
             begun: at(canary.begun_ms),
             released: canary.released,
+            kind: parse("kind", &canary.kind)?,
         })
     }
 }

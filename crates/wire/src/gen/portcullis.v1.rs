@@ -275,6 +275,8 @@ pub struct Canary {
     pub begun_ms: u64,
     #[prost(bool, tag = "7")]
     pub released: bool,
+    #[prost(string, tag = "8")]
+    pub kind: ::prost::alloc::string::String,
 }
 /// The failures that belong together, on `incident.<gate>.<number>` in RECORD.
 #[derive(Clone, PartialEq, ::prost::Message)]

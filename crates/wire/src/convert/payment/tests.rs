@@ -88,13 +88,9 @@ fn stages() -> Vec<PaymentStage> {
 fn wallet() -> Wallet {
     let payment = payment(PaymentStage::Intent).key();
     let unfinished = [(6, true), (7, false)];
-    let unfinished = unfinished.map(|(nonce, sent)| Unfinished { nonce, payment, sent, settled: None });
-    Wallet {
-        address: "SP2".to_owned(),
-        next: 8,
-        unfinished: unfinished.into(),
-        holes: Vec::new(),
-    }
+    let unfinished =
+        unfinished.map(|(nonce, sent)| Unfinished { nonce, payment, sent, settled: None });
+    Wallet { address: "SP2".to_owned(), next: 8, unfinished: unfinished.into(), holes: Vec::new() }
 }
 
 /// Decodes what `spoil` has made of a payment, and returns the error with its causes.
