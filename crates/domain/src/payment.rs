@@ -143,8 +143,9 @@ pub enum Rejection {
     /// (a) The bytes never left this process; the nonce was given back.
     Unsent { why: String },
     /// (b) The chain shows the origin nonce spent by something else, deep enough. `aborted`:
-    /// by these bytes, and the transfer in them did not take place.
-    SpentElsewhere { txid: String, aborted: bool, why: String },
+    /// by these bytes, and the transfer in them did not take place. `told`: a task was told of
+    /// it; that happens before the payment begins anew, once.
+    SpentElsewhere { txid: String, aborted: bool, why: String, told: bool },
 }
 
 /// One line of a payment's history.

@@ -174,16 +174,25 @@ pub(super) fn spent_elsewhere(
     why: &str,
     now: Timestamp,
 ) -> Payment {
-    let rejection =
-        Rejection::SpentElsewhere { txid: txid.to_owned(), aborted, why: why.to_owned() };
-    let told = format!("rejected, its nonce went to {txid}: {why}");
-    moved(payment, Stage::Rejected(payment.signed().cloned(), rejection), now, told)
+    let (txid, why) = (txid.to_owned(), why.to_owned());
+    let note = format!("rejected, its nonce went to {txid}: {why}");
+    let rejection = Rejection::SpentElsewhere { txid, aborted, why, told: false };
+    moved(payment, Stage::Rejected(payment.signed().cloned(), rejection), now, note)
 }
 
 pub(super) fn unconfirmed_told(payment: &Payment, now: Timestamp) -> Payment {
     let payment = Payment { unconfirmed_told: true, ..payment.clone() };
     let stage = payment.stage.clone();
     moved(&payment, stage, now, "told as unconfirmed".to_owned())
+}
+
+/// A task is told of a rejection (b).
+pub(super) fn rejection_told(payment: &Payment, now: Timestamp) -> Payment {
+    let mut stage = payment.stage.clone();
+    if let Stage::Rejected(_, Rejection::SpentElsewhere { told, .. }) = &mut stage {
+        *told = true;
+    }
+    moved(payment, stage, now, "told as rejected".to_owned())
 }
 
 fn moved(payment: &Payment, stage: Stage, now: Timestamp, what: String) -> Payment {

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use domain::{
-    Cause, Outcome, Payment, PaymentStage as Stage, Sats, Sent, Signed, Timestamp, Wallet,
+    Cause, Outcome, Payment, PaymentStage as Stage, Rejection, Sats, Sent, Signed, Timestamp,
+    Wallet,
 };
 
 use super::{
@@ -88,7 +89,9 @@ impl Standing<'_> {
             Stage::Settled(_, settlement) => {
                 self.tidy(payment).unwrap_or_else(|| answer(told::settled(payment, settlement)))
             }
-            Stage::Rejected(..) if self.session.rejected => self.after_rejection(payment),
+            Stage::Rejected(_, why) if self.session.rejected || self.to_tell(why) => {
+                self.after_rejection(payment, why)
+            }
             Stage::Rejected(..) => self.tidy(payment).unwrap_or_else(|| self.begin(Some(payment))),
             Stage::Intent => self.begin(Some(payment)),
             Stage::Signed(signed) => self.release(payment, signed),
@@ -267,16 +270,23 @@ impl Standing<'_> {
         Some(save(Save { payment: payment.clone(), wallet, contact }))
     }
 
-    fn after_rejection(&self, payment: &Payment) -> Step {
-        use domain::Rejection;
-        answer(match &payment.stage {
-            Stage::Rejected(_, Rejection::SpentElsewhere { txid, aborted, why }) => {
+    /// The nonce went elsewhere, and whoever found that had no task to tell: it is told before
+    /// the payment begins anew.
+    fn to_tell(&self, why: &Rejection) -> bool {
+        let untold = matches!(why, Rejection::SpentElsewhere { told: false, .. });
+        untold && self.session.mode != Mode::Ask
+    }
+
+    fn after_rejection(&self, payment: &Payment, why: &Rejection) -> Step {
+        let outcome = match why {
+            Rejection::SpentElsewhere { txid, aborted, why, .. } => {
                 let word = if *aborted { "wallet.transfer-aborted" } else { "wallet.sender-nonce" };
                 told::failed_for(word, format!("its nonce went to {txid}: {why}"))
             }
-            Stage::Rejected(_, Rejection::Unsent { why }) => Outcome::Moot { why: why.clone() },
-            _ => told::held(None, "rejected"),
-        })
+            Rejection::Unsent { why } => Outcome::Moot { why: why.clone() },
+        };
+        let then = self.to_tell(why).then(|| Box::new(record::rejection_told(payment, self.now)));
+        Step::Answer { outcome, then }
     }
 }
 

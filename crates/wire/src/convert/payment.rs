@@ -237,19 +237,19 @@ const PROOFS: [Proof; 6] = [
 
 fn rejected_to(rejection: &Rejection) -> proto::Rejection {
     match rejection.clone() {
-        Rejection::Unsent { why } => proto::Rejection { txid: None, aborted: false, why },
-        Rejection::SpentElsewhere { txid, aborted, why } => {
-            proto::Rejection { txid: Some(txid), aborted, why }
+        Rejection::Unsent { why } => proto::Rejection { why, ..proto::Rejection::default() },
+        Rejection::SpentElsewhere { txid, aborted, why, told } => {
+            proto::Rejection { txid: Some(txid), aborted, why, told }
         }
     }
 }
 
 fn rejected_of(rejection: proto::Rejection) -> Result<Rejection, DecodeError> {
-    let proto::Rejection { txid, aborted, why } = rejection;
+    let proto::Rejection { txid, aborted, why, told } = rejection;
     match txid {
-        Some(txid) => Ok(Rejection::SpentElsewhere { txid, aborted, why }),
-        // Bytes that never left cannot have been aborted by the chain.
-        None if aborted => Err(DecodeError::Missing { field: "rejection.txid" }),
+        Some(txid) => Ok(Rejection::SpentElsewhere { txid, aborted, why, told }),
+        // Bytes that never left cannot have been aborted by the chain, nor is that told.
+        None if aborted || told => Err(DecodeError::Missing { field: "rejection.txid" }),
         None => Ok(Rejection::Unsent { why }),
     }
 }

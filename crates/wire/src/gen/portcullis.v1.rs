@@ -549,6 +549,9 @@ pub struct Rejection {
     pub aborted: bool,
     #[prost(string, tag = "3")]
     pub why: ::prost::alloc::string::String,
+    /// A task was told that the nonce went elsewhere.
+    #[prost(bool, tag = "4")]
+    pub told: bool,
 }
 /// The nonces of one wallet, on `nonce.<address>` in RECORD; written in one atomic batch with
 /// the payment that takes or leaves one.

@@ -55,8 +55,8 @@ fn settlement(proof: Proof) -> Settlement {
     Settlement { txid: None, message: Some("m".to_owned()), proof }
 }
 
-fn spent(txid: &str, aborted: bool) -> Rejection {
-    Rejection::SpentElsewhere { txid: txid.to_owned(), aborted, why: "other".to_owned() }
+fn spent(txid: &str, aborted: bool, told: bool) -> Rejection {
+    Rejection::SpentElsewhere { txid: txid.to_owned(), aborted, why: "other".to_owned(), told }
 }
 
 /// Every stage, with each of its parts there and not there, and each value that looks like
@@ -77,8 +77,10 @@ fn stages() -> Vec<PaymentStage> {
         PaymentStage::Settled(Some(signed()), paid),
         PaymentStage::Rejected(None, unsent.clone()),
         PaymentStage::Rejected(Some(signed()), unsent),
-        PaymentStage::Rejected(Some(signed()), spent("cd", true)),
-        PaymentStage::Rejected(Some(signed()), spent("", false)),
+        PaymentStage::Rejected(Some(signed()), spent("cd", true, false)),
+        PaymentStage::Rejected(Some(signed()), spent("cd", true, true)),
+        PaymentStage::Rejected(Some(signed()), spent("", false, false)),
+        PaymentStage::Rejected(Some(signed()), spent("", false, true)),
     ];
     let proofs = PROOFS.into_iter().map(settlement);
     stages.extend(proofs.map(|settlement| PaymentStage::Settled(None, settlement)));
@@ -145,7 +147,7 @@ fn refuses_half_records() {
 fn refuses_wrong_parts() {
     let staged = || PaymentStage::Staged(signed(), sent(), staged(None));
     let unknown = || PaymentStage::Unknown(signed(), sent(), doubt(None));
-    let rejected = || PaymentStage::Rejected(None, spent("cd", true));
+    let rejected = || PaymentStage::Rejected(None, spent("cd", true, false));
     let settled = || PaymentStage::Settled(None, settlement(Proof::Listed));
     let is = |stage: &'static str| move |payment: &mut proto::Payment| payment.stage = stage.into();
     let stray = |field| {
@@ -190,7 +192,7 @@ fn refuses_wrong_values() {
     let settled = PaymentStage::Settled(None, settlement(Proof::Listed));
     check(settled, spoil, "field `settlement.proof`");
     let spoil = |payment: &mut proto::Payment| payment.rejection.as_mut().unwrap().txid = None;
-    let rejected = PaymentStage::Rejected(None, spent("cd", true));
+    let rejected = PaymentStage::Rejected(None, spent("cd", true, false));
     check(rejected, spoil, "field `rejection.txid`");
 
     let mut spoilt = wallet().to_proto();
