@@ -108,6 +108,9 @@ pub struct Doubt {
     pub evidence: String,
     /// Since when nobody has been able to tell, not even the chain.
     pub untold_since: Option<Timestamp>,
+    /// Before this time the bytes are not posted again, by whichever task: the other side has
+    /// asked us to wait.
+    pub not_before: Option<Timestamp>,
 }
 
 /// That a payment was made.

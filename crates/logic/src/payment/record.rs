@@ -3,8 +3,11 @@ use domain::{
     Settlement, Signed, Staged, Timestamp,
 };
 
-use super::session::Order;
-use crate::classify::Answer;
+use super::{session::Order, told};
+use crate::{
+    attempt::DELAY_MAX,
+    classify::{Answer, Failure},
+};
 
 /// A payment that is to be made; a rejected one before it keeps its history.
 pub(super) fn intent(
@@ -98,9 +101,7 @@ pub(super) fn answered(
             let staged = Staged { payment_id, check_url, since: now };
             moved(payment, Stage::Staged(signed.clone(), sent.clone(), staged), now, told)
         }
-        Answer::Failure(failure) | Answer::Disowned(failure) => {
-            in_doubt(payment, &failure.cause, &failure.evidence, now)
-        }
+        Answer::Failure(failure) | Answer::Disowned(failure) => refused(payment, failure, now),
         Answer::PaymentRequired | Answer::Confirmed { .. } => {
             in_doubt(payment, &Cause::known("payment.unknown"), "the answer does not fit", now)
         }
@@ -127,9 +128,22 @@ pub(super) fn in_doubt(
         cause: cause.clone(),
         evidence: evidence.to_owned(),
         untold_since: None,
+        not_before: None,
     };
     let told = format!("in doubt: {cause}");
     moved(payment, Stage::Unknown(signed.clone(), sent.clone(), doubt), now, told)
+}
+
+/// In doubt for a failure, and not to be posted again before the time that it names. What a
+/// gate stands for is held back by that gate, and sent when a person opens it.
+pub(super) fn refused(payment: &Payment, failure: &Failure, now: Timestamp) -> Payment {
+    let mut payment = in_doubt(payment, &failure.cause, &failure.evidence, now);
+    if let Stage::Unknown(_, _, doubt) = &mut payment.stage {
+        // No longer than the task waits, else the nonce would be held for nobody.
+        let asked = failure.retry_after.filter(|_| !told::shared(&failure.cause));
+        doubt.not_before = asked.map(|time| now.after(time.min(DELAY_MAX)));
+    }
+    payment
 }
 
 /// The same doubt, with since when nobody could tell.

@@ -29,8 +29,8 @@ impl Standing<'_> {
                 .listed(payment)
                 .or_else(|| self.by_chain(payment, signed))
                 .unwrap_or_else(|| self.pending(payment, signed, staged.since)),
-            Some(Answer::Disowned(Failure { cause, evidence, .. })) => {
-                self.settle_or(record::in_doubt(payment, cause, evidence, self.now))
+            Some(Answer::Disowned(failure)) => {
+                self.settle_or(record::refused(payment, failure, self.now))
             }
             Some(Answer::Failure(_)) if !self.session.relay_asked => Step::AskRelay { payment_id },
             Some(Answer::Staged { .. } | Answer::Failure(_) | Answer::PaymentRequired) => {
@@ -168,18 +168,21 @@ impl Standing<'_> {
             return None;
         };
         let free = self.session.chain == Some(ChainWord::Unspent { in_mempool: false });
-        let Failure { cause, evidence, .. } = failure;
         (free && self.session.relay_asked)
-            .then(|| self.settle_or(record::in_doubt(payment, cause, evidence, self.now)))
+            .then(|| self.settle_or(record::refused(payment, failure, self.now)))
     }
 
-    /// Nothing has the nonce: the same bytes go out again, once a session and with leave.
+    /// Nothing has the nonce: the same bytes go out again, once a session and with leave, and
+    /// not before the time that the other side has named.
     fn unspent(&self, payment: &Payment, signed: &Signed, sent: &Sent, doubt: &Doubt) -> Step {
         if self.session.posted || self.session.mode == Mode::Ask {
             return match &self.session.failure {
                 Some(failure) => answer(told::failed(failure)),
                 None => self.wait_for("payment.unknown", doubt.evidence.clone()),
             };
+        }
+        if let Some(time) = doubt.not_before.filter(|time| self.now < *time) {
+            return answer(told::held_back(doubt, time.since(self.now)));
         }
         match &self.session.leave {
             None => Step::CheckLeave { sent: true },

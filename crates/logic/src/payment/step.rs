@@ -89,7 +89,7 @@ impl Standing<'_> {
             Stage::Settled(_, settlement) => {
                 self.tidy(payment).unwrap_or_else(|| answer(told::settled(payment, settlement)))
             }
-            Stage::Rejected(_, why) if self.session.rejected || self.to_tell(why) => {
+            Stage::Rejected(_, why) if self.session.rejected || self.untold_rejection(why) => {
                 self.after_rejection(payment, why)
             }
             Stage::Rejected(..) => self.tidy(payment).unwrap_or_else(|| self.begin(Some(payment))),
@@ -272,7 +272,7 @@ impl Standing<'_> {
 
     /// The nonce went elsewhere, and whoever found that had no task to tell: it is told before
     /// the payment begins anew.
-    fn to_tell(&self, why: &Rejection) -> bool {
+    fn untold_rejection(&self, why: &Rejection) -> bool {
         let untold = matches!(why, Rejection::SpentElsewhere { told: false, .. });
         untold && self.session.mode != Mode::Ask
     }
@@ -285,7 +285,8 @@ impl Standing<'_> {
             }
             Rejection::Unsent { why } => Outcome::Moot { why: why.clone() },
         };
-        let then = self.to_tell(why).then(|| Box::new(record::rejection_told(payment, self.now)));
+        let then =
+            self.untold_rejection(why).then(|| Box::new(record::rejection_told(payment, self.now)));
         Step::Answer { outcome, then }
     }
 }

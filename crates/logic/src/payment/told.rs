@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use domain::{Blame, Cause, Cost, GateName, MicroUsd, Outcome, Payment, Proof, Settlement};
+use domain::{Blame, Cause, Cost, Doubt, GateName, MicroUsd, Outcome, Payment, Proof, Settlement};
 
 use crate::classify::{Answer, Failure};
 
@@ -9,12 +9,16 @@ fn blame(cause: &Cause) -> Blame {
     cause.rule().map_or(Blame::Own, |rule| rule.blame())
 }
 
+/// Whether a gate stands for what failed.
+pub(super) fn shared(cause: &Cause) -> bool {
+    matches!(blame(cause), Blame::Shared { .. })
+}
+
 /// A failure as the answer to a task: *unknown* where the payment may have been made and no
 /// shared dependency is to blame, since nothing in doubt may be charged (M2).
 pub(super) fn failed(failure: &Failure) -> Outcome {
     let Failure { cause, evidence, retry_after, in_doubt } = failure.clone();
-    let shared = matches!(blame(&cause), Blame::Shared { .. });
-    if in_doubt && !shared {
+    if in_doubt && !shared(&cause) {
         return Outcome::Unknown { cause, evidence, retry_after, cost: Cost::ZERO };
     }
     Outcome::Failed { cause, evidence, retry_after, cost: Cost::ZERO }
@@ -32,6 +36,13 @@ pub(super) fn unknown(
 ) -> Outcome {
     let (cause, evidence) = (Cause::known(word), evidence.into());
     Outcome::Unknown { cause, evidence, retry_after: Some(retry_after), cost: Cost::ZERO }
+}
+
+/// The other side has asked us to wait, and `left` of that is to come.
+pub(super) fn held_back(doubt: &Doubt, left: Duration) -> Outcome {
+    let Doubt { cause, evidence, .. } = doubt.clone();
+    let evidence = format!("not sent again for {} s: {evidence}", left.as_secs());
+    Outcome::Unknown { cause, evidence, retry_after: Some(left), cost: Cost::ZERO }
 }
 
 pub(super) fn held(gate: Option<GateName>, why: &str) -> Outcome {
@@ -77,7 +88,7 @@ pub(super) fn settled(payment: &Payment, settlement: &Settlement) -> Outcome {
 pub fn carry_on(ahead: &Payment, outcome: &Outcome) -> Result<(), Outcome> {
     match outcome {
         Outcome::Failed { cause, evidence, retry_after, .. } => {
-            if !matches!(blame(cause), Blame::Shared { .. }) {
+            if !shared(cause) {
                 return Ok(());
             }
             Err(Outcome::Failed {

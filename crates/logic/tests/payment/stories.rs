@@ -1,13 +1,15 @@
 //! Single payments, told step by step: what is asked, in which order, and what is answered.
 
-use domain::Blame;
+use std::time::Duration;
+
+use domain::{Blame, Outcome};
 use logic::{
-    classify::Answer,
+    classify::{Answer, Failure},
     payment::{ChainWord, Leave, Mode, Session},
 };
 
 use crate::{
-    story::{Story, check, staged},
+    story::{Story, check, order, staged},
     world::failure,
 };
 
@@ -109,6 +111,64 @@ fn begins_again_only_on_the_chains_word() {
     story.post = Answer::Delivered { message: Some("msg_1".to_owned()), txid: None };
     check(&story.request(), "completed");
     assert_eq!(story.told, ["intent", "sign 8", "signed", "sent", "post", "settled"]);
+}
+
+/// The background finds that the transfer was aborted, and has no task to tell: the next
+/// request is told before anything is begun anew, and the one after it pays.
+#[test]
+fn tells_of_an_abort_that_the_background_found() {
+    let mut story = Story::new();
+    story.request();
+    story.chain = ChainWord::SpentElsewhere {
+        txid: "ef".to_owned(),
+        aborted: true,
+        deep: true,
+        what: "aborted".to_owned(),
+    };
+    let asking = Session::new(Mode::Ask, story.now);
+    check(&story.session(asking), "failed wallet.transfer-aborted");
+    assert_eq!(story.told, ["rejected"]);
+    story.world.chain_next = 8;
+    story.post = Answer::Delivered { message: Some("msg_1".to_owned()), txid: None };
+    check(&story.request(), "failed wallet.transfer-aborted");
+    assert!(story.told.is_empty(), "told, and nothing begun");
+    check(&story.request(), "completed");
+    assert_eq!(story.told, ["intent", "sign 8", "signed", "sent", "post", "settled"]);
+}
+
+/// Asked to slow down: until the time that was named the bytes are not posted again, by
+/// whichever request.
+#[test]
+fn waits_as_long_as_it_is_asked_to() {
+    let mut story = Story::new();
+    let retry_after = Some(Duration::from_secs(60));
+    let limited = failure("inbox.rate-limited", true);
+    story.post = Answer::Failure(Failure { retry_after, ..limited });
+    check(&story.request(), "unknown inbox.rate-limited");
+    story.post = Answer::Delivered { message: Some("msg_1".to_owned()), txid: None };
+    story.later(59);
+    for mode in [Mode::Finish, Mode::Pay(Box::new(order("SPUS")))] {
+        let outcome = story.session(Session::new(mode, story.now));
+        check(&outcome, "unknown inbox.rate-limited");
+        let Outcome::Unknown { retry_after, .. } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(retry_after, Some(Duration::from_secs(1)));
+        assert!(story.told.is_empty());
+    }
+    story.later(1);
+    check(&story.session(Session::new(Mode::Finish, story.now)), "completed");
+    assert_eq!(story.told, ["sent", "post", "settled"]);
+}
+
+/// What a gate stands for goes out again when a person has opened it, and not later.
+#[test]
+fn an_opened_gate_is_not_waited_for() {
+    let mut story = Story::new();
+    let retry_after = Some(Duration::from_secs(60));
+    let conflict = failure("relay.nonce-conflict", true);
+    story.post = Answer::Failure(Failure { retry_after, ..conflict });
+    check(&story.request(), "failed relay.nonce-conflict");
+    story.post = Answer::Delivered { message: Some("msg_1".to_owned()), txid: None };
+    check(&story.request(), "completed");
 }
 
 /// An earlier message of ours, by whatever hand: nothing is signed, and contact is recorded.

@@ -28,7 +28,7 @@ async fn a_failure_that_its_dispatcher_never_told() {
     assert_eq!(failed.gate, Some("relay".parse().unwrap()));
     assert!(!failed.admitted.is_empty());
     assert_eq!(word(&world.run(&agent, 3).await), "held");
-    count(&world, &[failed]).await;
+    count(&world, "relay", &[failed]).await;
     world
         .eventually(async || {
             let last = world.bus.last(subject::STATE, &state(&agent)).await.unwrap().unwrap();
@@ -84,13 +84,33 @@ async fn unconfirmed_is_told_until_it_is_counted() {
     let first = AttemptTold::from_json(&told.body).unwrap();
     assert_eq!(first.attempt, 1);
     let second = AttemptTold { attempt: 2, ..first.clone() };
-    count(&world, &[first, second]).await;
+    count(&world, "relay", &[first, second]).await;
     world.eventually(async || payment(&world, &agent).await.unconfirmed_told.then_some(())).await;
 }
 
+/// That the chain aborted a transfer is told with each attempt until a gatekeeper has counted
+/// it, and only then is the agent paid anew, once.
+#[tokio::test]
+async fn an_abort_is_told_until_it_is_counted() {
+    let world = World::start(json!({ "chain_abort": 1 })).await;
+    let agent = world.agents().await.remove(0);
+    let aborted = "failed wallet.transfer-aborted";
+    assert_eq!(world.until(&agent, 1, aborted).await, aborted);
+    assert_eq!(word(&world.run(&agent, 400).await), aborted);
+    let cause = "event.failure.welcome.wallet.transfer-aborted";
+    let told =
+        world.eventually(async || world.bus.last(subject::EVENTS, cause).await.unwrap()).await;
+    let told = AttemptTold::from_json(&told.body).unwrap();
+    let again = AttemptTold { attempt: 400, ..told.clone() };
+    count(&world, "wallet", &[told, again]).await;
+    assert_eq!(world.until(&agent, 401, "completed").await, "completed");
+    let ledger = world.ledger().await;
+    assert_eq!((ledger["welcomed"].as_u64(), ledger["paid_twice"].as_u64()), (Some(1), Some(0)));
+}
+
 /// Plays the gatekeeper that counts the failures and leaves the gate open.
-async fn count(world: &World, failures: &[AttemptTold]) {
-    let mut incident = Incident::new("relay".parse().unwrap(), 1);
+async fn count(world: &World, gate: &str, failures: &[AttemptTold]) {
+    let mut incident = Incident::new(gate.parse().unwrap(), 1);
     incident.failures = failures
         .iter()
         .map(|told| JoinedFailure {

@@ -69,7 +69,6 @@ async fn survives_lost_and_false_answers() {
         json!({ "inbox_staged": true }),
         json!({ "relay_5xx": 1 }),
         json!({ "insufficient_funds": 1 }),
-        json!({ "chain_abort": 1 }),
     ];
     let world = World::start(json!({})).await;
     let agents = world.agents().await;

@@ -199,6 +199,7 @@ fn doubt_to(doubt: &Doubt) -> proto::Doubt {
         cause: doubt.cause.to_string(),
         evidence: doubt.evidence.clone(),
         untold_since_ms: doubt.untold_since.map(Timestamp::as_millis),
+        not_before_ms: doubt.not_before.map(Timestamp::as_millis),
     }
 }
 
@@ -208,6 +209,7 @@ fn doubt_of(doubt: proto::Doubt) -> Result<Doubt, DecodeError> {
         cause: parse("doubt.cause", &doubt.cause)?,
         evidence: doubt.evidence,
         untold_since: doubt.untold_since_ms.map(at),
+        not_before: doubt.not_before_ms.map(at),
     })
 }
 

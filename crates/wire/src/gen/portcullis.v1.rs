@@ -524,6 +524,9 @@ pub struct Doubt {
     /// Since when nobody has been able to tell; absent while somebody can.
     #[prost(uint64, optional, tag = "4")]
     pub untold_since_ms: ::core::option::Option<u64>,
+    /// The other side has asked us not to post again before; absent when it has not.
+    #[prost(uint64, optional, tag = "5")]
+    pub not_before_ms: ::core::option::Option<u64>,
 }
 /// That a payment was made.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

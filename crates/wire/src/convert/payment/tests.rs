@@ -48,7 +48,11 @@ fn staged(check_url: Option<&str>) -> Staged {
 
 fn doubt(untold_since: Option<Timestamp>) -> Doubt {
     let cause = "relay.nonce-conflict".parse().unwrap();
-    Doubt { since: at(3), cause, evidence: "409".to_owned(), untold_since }
+    Doubt { since: at(3), cause, evidence: "409".to_owned(), untold_since, not_before: None }
+}
+
+fn held_back(not_before: Timestamp) -> Doubt {
+    Doubt { not_before: Some(not_before), ..doubt(None) }
 }
 
 fn settlement(proof: Proof) -> Settlement {
@@ -74,6 +78,8 @@ fn stages() -> Vec<PaymentStage> {
         PaymentStage::Unknown(signed(), sent(), doubt(Some(at(4)))),
         PaymentStage::Unknown(signed(), sent(), doubt(Some(at(0)))),
         PaymentStage::Unknown(signed(), sent(), doubt(None)),
+        PaymentStage::Unknown(signed(), sent(), held_back(at(6))),
+        PaymentStage::Unknown(signed(), sent(), held_back(at(0))),
         PaymentStage::Settled(Some(signed()), paid),
         PaymentStage::Rejected(None, unsent.clone()),
         PaymentStage::Rejected(Some(signed()), unsent),
