@@ -53,8 +53,8 @@ async fn nats_may_be_killed() {
     let mut services = job.spawn_all(2);
     for moment in [2, 6] {
         job.welcomed(moment).await;
-        job.world.nats.kill().await;
-        job.world.nats.start_again().await.unwrap();
+        job.world.nats.kill_all().await;
+        job.world.nats.start_all_again().await;
     }
     job.done().await;
     for service in &mut services {

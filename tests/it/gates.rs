@@ -292,8 +292,8 @@ async fn a_restart_of_everything_opens_nothing() {
     let before = world.gate_is("relay", GateState::Closed).await;
     keeper.kill().await;
     dispatcher.kill().await;
-    world.nats.kill().await;
-    world.nats.start_again().await.unwrap();
+    world.nats.kill_all().await;
+    world.nats.start_all_again().await;
     relay.heal();
     let asked = relay.echo.asked().len();
     let _keeper = world.spawn("gatekeeper", &[]);

@@ -13,6 +13,7 @@
 
 mod claims;
 mod cli;
+mod cluster;
 mod faults;
 mod fence;
 mod garbage;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use portcullis::up::{settings::Settings, stage::PLAY_KEY, world::World as Sandbox};
 
-use super::{World, eventually, program, world::Fleetlet};
+use super::{Servers, World, eventually, program, world::Fleetlet};
 
 /// The main job: the sandbox's directory, inbox, relay and chain, and the fleet on them.
 pub(crate) struct Job {
@@ -18,6 +18,15 @@ impl Job {
     }
 
     pub(crate) async fn set_with(agents: usize, change: impl FnOnce(&mut Settings)) -> Job {
+        Job::set_on(Servers::wanted(), agents, change).await
+    }
+
+    /// On so many servers, whatever NODES says.
+    pub(crate) async fn set_on(
+        nodes: usize,
+        agents: usize,
+        change: impl FnOnce(&mut Settings),
+    ) -> Job {
         let mut settings = Settings {
             agents,
             relay: "march".to_owned(),
@@ -26,7 +35,7 @@ impl Job {
             unconfirmed_after: Duration::from_secs(2),
         };
         change(&mut settings);
-        let world = World::bare().await;
+        let world = World::bare_on(nodes).await;
         let log_dir = world.dir().join("log");
         let sandbox = Sandbox::start(&program("sandbox"), &log_dir, None, &settings).await.unwrap();
         // A killed payer's answer is waited for so long; the sandbox's take moments.

@@ -2,12 +2,14 @@
 
 mod echo;
 mod job;
+pub(crate) mod servers;
 pub(crate) mod world;
 
 use std::{future::Future, path::PathBuf, process::Command, sync::OnceLock, time::Duration};
 
 pub(crate) use echo::{Echo, Says};
 pub(crate) use job::Job;
+pub(crate) use servers::Servers;
 pub(crate) use world::World;
 
 /// The longest that anything is waited for. Reached only when something is broken.

@@ -9,18 +9,15 @@ use std::{
 use bus::{Bus, Options};
 use domain::{Gate, GateName, GateState, Key, Kind, Task, TaskState};
 use fleet::{create::Created, gate_log, store};
-use portcullis::up::{
-    nats::Nats,
-    process::{Launch, Process},
-};
+use portcullis::up::process::{Launch, Process};
 use serde_json::Value;
 use wire::subject;
 
-use super::{eventually, nats_server, program};
+use super::{Servers, eventually, program};
 
-/// A NATS server, a configuration, and a folder; gone when dropped.
+/// NATS servers, a configuration, and a folder; gone when dropped.
 pub(crate) struct World {
-    pub(crate) nats: Nats,
+    pub(crate) nats: Servers,
     pub(crate) bus: Bus,
     dir: PathBuf,
     started: AtomicU32,
@@ -46,19 +43,28 @@ remedy = "look at the relay"
 pub(crate) type Fleetlet = Process;
 
 impl World {
-    /// A server with `config` applied.
+    /// As many servers as NODES says, with `config` applied.
     pub(crate) async fn start(config: &str) -> World {
-        let world = World::bare().await;
+        World::start_on(Servers::wanted(), config).await
+    }
+
+    /// So many servers, whatever NODES says, with `config` applied.
+    pub(crate) async fn start_on(nodes: usize, config: &str) -> World {
+        let world = World::bare_on(nodes).await;
         world.apply(config).await;
         world
     }
 
-    /// A server on which nothing was ever applied.
+    /// Servers on which nothing was ever applied.
     pub(crate) async fn bare() -> World {
+        World::bare_on(Servers::wanted()).await
+    }
+
+    pub(crate) async fn bare_on(nodes: usize) -> World {
         static WORLDS: AtomicU32 = AtomicU32::new(0);
         let number = WORLDS.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("portcullis-{}-{number}", std::process::id()));
-        let nats = Nats::start(&nats_server(), &dir.join("nats"), None).await.unwrap();
+        let nats = Servers::start(&dir, nodes).await;
         let options = Options {
             servers: nats.url(),
             credentials: None,
@@ -77,11 +83,14 @@ impl World {
     pub(crate) async fn apply(&self, config: &str) {
         let file = self.dir.join("portcullis.toml");
         fs::write(&file, config).unwrap();
-        let output = self.cli(&["apply", "-f", file.to_str().unwrap(), "--as", "tester"]).await;
+        let replicas = self.nats.count().to_string();
+        let file = file.to_str().unwrap();
+        let apply = ["apply", "-f", file, "--as", "tester", "--replicas", &replicas];
+        let output = self.cli(&apply).await;
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// Runs `portcullis` with the world's server.
+    /// Runs `portcullis` with the world's servers.
     pub(crate) async fn cli(&self, args: &[&str]) -> Output {
         let mut command = tokio::process::Command::new(program("portcullis"));
         command.args(args).env("NATS_URL", self.nats.url()).stdin(std::process::Stdio::null());
@@ -180,7 +189,7 @@ impl World {
             let log = fs::read_to_string(entry.path()).unwrap_or_default();
             text.push_str(&format!("==> {}\n{log}\n", entry.path().display()));
         }
-        text
+        text + &self.nats.logs()
     }
 }
 
