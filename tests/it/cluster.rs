@@ -1,6 +1,7 @@
 //! What holds on three nodes while one of them is killed, frozen or cut off. Always on three
 //! nodes, whatever NODES says.
 
+mod fence;
 mod wires;
 
 /// A quorum is two of them.

@@ -64,8 +64,12 @@ async fn an_unfenced_task_is_parked() {
     let sneaked = task("echo", "echo/sneaked");
     store(&world, subject::task(&sneaked.kind, sneaked.key()), sneaked.encode()).await;
     world.phase("echo", "echo/sneaked", "parked").await;
-    let told = world.events("event.task.parked.echo").await;
-    assert_eq!(told[0]["data"]["cause"], "task.unfenced");
+    // It is written down first, then told.
+    let told = eventually("it to be told", || async {
+        world.events("event.task.parked.echo").await.pop()
+    })
+    .await;
+    assert_eq!(told["data"]["cause"], "task.unfenced");
     assert_eq!(echo.asked().len(), 0);
     // Created as it should be, it runs.
     world.queue("echo", "echo/sneaked").await;

@@ -1,12 +1,13 @@
 //! That the harness does to the nodes what the other tests rest on.
 
-use std::time::Duration;
-
-use bus::{Bus, Options};
+use bus::Bus;
 use wire::subject;
 
 use super::NODES;
-use crate::harness::{World, eventually, world::ECHO_CONFIG};
+use crate::harness::{
+    World, eventually,
+    world::{ECHO_CONFIG, connect},
+};
 
 /// A leader that is cut off is replaced; its clients get no answer from it, and once healed
 /// it follows. The same for one that is frozen, and one that is killed.
@@ -44,16 +45,6 @@ async fn a_leader_is_replaced() {
     })
     .await;
     world.nats.leader_other_than(subject::WORK, before).await;
-}
-
-async fn connect(url: &str) -> Bus {
-    let options = Options {
-        servers: url.to_owned(),
-        credentials: None,
-        name: "test".to_owned(),
-        patience: Duration::from_secs(20),
-    };
-    Bus::connect(&options).await.unwrap()
 }
 
 /// Waits until the gate log can be read through this connection, or cannot.

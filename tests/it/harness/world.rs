@@ -65,14 +65,13 @@ impl World {
         let number = WORLDS.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("portcullis-{}-{number}", std::process::id()));
         let nats = Servers::start(&dir, nodes).await;
-        let options = Options {
-            servers: nats.url(),
-            credentials: None,
-            name: "test".to_owned(),
-            patience: Duration::from_secs(20),
-        };
-        let bus = Bus::connect(&options).await.unwrap();
+        let bus = connect(&nats.url()).await;
         World { nats, bus, dir, started: AtomicU32::new(0) }
+    }
+
+    /// Another connection, to whichever node.
+    pub(crate) async fn connect(&self) -> Bus {
+        connect(&self.nats.url()).await
     }
 
     pub(crate) fn dir(&self) -> &PathBuf {
@@ -200,6 +199,17 @@ impl Drop for World {
         }
         let _ = fs::remove_dir_all(&self.dir);
     }
+}
+
+/// A connection to these servers.
+pub(crate) async fn connect(url: &str) -> Bus {
+    let options = Options {
+        servers: url.to_owned(),
+        credentials: None,
+        name: "test".to_owned(),
+        patience: Duration::from_secs(20),
+    };
+    Bus::connect(&options).await.unwrap()
 }
 
 pub(crate) fn task(kind: &str, source_key: &str) -> Task {
