@@ -1,5 +1,5 @@
 use domain::Kind;
-use kit::{LogArgs, NatsArgs};
+use kit::{HealthArgs, LogArgs, NatsArgs};
 
 /// Pulls tasks whose gates are open, has them done, and records how they ended
 #[derive(Clone, Debug, clap::Parser)]
@@ -10,6 +10,9 @@ pub struct Args {
 
     #[command(flatten)]
     pub logs: LogArgs,
+
+    #[command(flatten)]
+    pub health: HealthArgs,
 
     /// How many tasks this dispatcher works on at once
     #[arg(long, env = "SLOTS", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1024))]

@@ -44,6 +44,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
         joined = Fleet::join(&args.nats, "dispatcher") => joined.context("join the fleet")?,
         () = shutdown.cancelled() => return Ok(()),
     };
+    let fleet = fleet.saying(&args.health);
     let stopping = shutdown.child_token();
     let desk = Arc::new(Desk::new(fleet.clone(), stopping.clone()));
     let background = CancellationToken::new();

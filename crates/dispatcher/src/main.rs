@@ -6,6 +6,9 @@ use clap::Parser as _;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let args = dispatcher::Args::parse();
+    if args.health.check_health {
+        return args.health.check().context("check health");
+    }
     kit::init_logs(&args.logs);
     let shutdown = kit::shutdown_on_signal().context("install signal handlers")?;
     dispatcher::run(args, shutdown).await.context("run dispatcher")

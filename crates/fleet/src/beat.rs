@@ -28,6 +28,8 @@ pub async fn beat(
     vitals: impl Fn() -> Vitals + Send + 'static,
 ) {
     let mut changes = fleet.gates.changes();
+    // Whether the health file could be written last time: trouble with it is told once.
+    let mut heard = true;
     loop {
         let Vitals { running, latches } = vitals();
         let beat = Beat {
@@ -40,6 +42,12 @@ pub async fn beat(
             head: fleet.gates.head(),
             blind: fleet.gates.doubt().map(|doubt| doubt.to_string()).unwrap_or_default(),
         };
+        let blind = Some(beat.blind.as_str()).filter(|why| !why.is_empty());
+        let said = fleet.health.say(beat.at, blind);
+        if let (Err(error), true) = (&said, heard) {
+            tracing::error!(%error, "the health file cannot be written");
+        }
+        heard = said.is_ok();
         fleet.bus.say(subject::beat(fleet.service, fleet.id.as_str()), beat.encode()).await;
         let moved = async {
             while beat.head == fleet.gates.head() {

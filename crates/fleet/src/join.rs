@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use bus::{Bus, BusError, Options};
 use domain::{Config, GateName, HolderId};
-use kit::{Clock, NatsArgs};
+use kit::{Clock, HealthArgs, NatsArgs};
 use wire::{SCHEMA, message::AppliedConfig, subject};
 
 use crate::{Gates, store::StoreError};
@@ -17,6 +17,8 @@ pub struct Fleet {
     /// Which one it is, fresh for each process.
     pub id: HolderId,
     pub gates: Gates,
+    /// Where this service says how it is; nowhere unless told by [`Fleet::saying`].
+    pub health: HealthArgs,
 }
 
 /// Why a service does not start.
@@ -61,7 +63,13 @@ impl Fleet {
             config = config_version(&gates),
             "joined the fleet"
         );
-        Ok(Fleet { bus, clock, service, id, gates })
+        Ok(Fleet { bus, clock, service, id, gates, health: HealthArgs::default() })
+    }
+
+    /// Says with each beat how this service is, in the file that `health` names.
+    #[must_use]
+    pub fn saying(self, health: &HealthArgs) -> Fleet {
+        Fleet { health: health.clone(), ..self }
     }
 
     /// The configuration in force, as far as this service knows.

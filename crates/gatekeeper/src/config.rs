@@ -7,4 +7,7 @@ pub struct Args {
 
     #[command(flatten)]
     pub logs: kit::LogArgs,
+
+    #[command(flatten)]
+    pub health: kit::HealthArgs,
 }

@@ -49,7 +49,11 @@ const GRACE: Duration = Duration::from_secs(20);
 /// When NATS cannot be reached or was not set up, or when a part of the service has died; then
 /// it is to be started again.
 pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let fleet = Fleet::join(&args.nats, "gatekeeper").await.context("join the fleet")?;
+    let fleet = tokio::select! {
+        joined = Fleet::join(&args.nats, "gatekeeper") => joined.context("join the fleet")?,
+        () = shutdown.cancelled() => return Ok(()),
+    };
+    let fleet = fleet.saying(&args.health);
     let keeper = Keeper::new(fleet.clone());
     let mut tasks = kit::Tasks::new();
     tasks.spawn(fleet.gates.clone().keep(fleet.bus.clone(), shutdown.clone()));

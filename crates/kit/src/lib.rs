@@ -1,16 +1,18 @@
 //! What every binary needs before it can do its own work: arguments, logs, the clock,
-//! chance, and a clean stop.
+//! chance, a word on its health, and a clean stop.
 //!
 //! This is the only crate that reads the clock or draws random numbers; everything else
 //! takes both as inputs.
 
 mod args;
 mod clock;
+mod health;
 mod logs;
 mod shutdown;
 
 pub use args::NatsArgs;
 pub use clock::{Clock, Instant};
+pub use health::{HealthArgs, Ill};
 pub use logs::{LogArgs, LogFormat, init_logs};
 pub use shutdown::{Tasks, shutdown_on_signal};
 

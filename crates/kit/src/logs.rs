@@ -6,7 +6,8 @@ use tracing_subscriber::EnvFilter;
 #[derive(Clone, Debug, clap::Args)]
 pub struct LogArgs {
     /// What to log, e.g. `info` or `info,dispatcher=debug`
-    #[arg(long, env = "LOG", default_value = "info", global = true)]
+    // What the NATS client has to say, we say too.
+    #[arg(long, env = "LOG", default_value = "info,async_nats=warn", global = true)]
     pub log: String,
 
     /// How to log

@@ -13,7 +13,7 @@ pub(crate) mod command;
 mod differ;
 mod provision;
 mod refuse;
-mod server;
+pub(crate) mod server;
 mod standing;
 mod streams;
 mod write;
@@ -70,7 +70,7 @@ const TRIES: u32 = 50;
 /// An [`Ended`] with code 3 when a rule forbids it or another apply came first, code 4 when
 /// the server is not fit; else what the bus answered.
 pub async fn bring_about(bus: &Bus, wish: &Wish) -> anyhow::Result<Applied> {
-    server::check(bus).await?;
+    server::check(bus, server::PATIENCE).await?;
     let begun = Standing::read(bus, &wish.config).await?;
     refuse(bus, &begun, wish).await?;
     if wish.dry_run {

@@ -3,8 +3,8 @@ use std::{path::PathBuf, process::Stdio};
 use clap::{Args as ArgsOf, Parser, Subcommand};
 
 use crate::{
-    exit, gate::GateCommand, payment::PaymentCommand, replay, task::TaskCommand, up,
-    watch::WatchArgs,
+    exit, gate::GateCommand, payment::PaymentCommand, ping::PingArgs, replay, task::TaskCommand,
+    up, watch::WatchArgs,
 };
 
 /// Operate a Portcullis fleet: its configuration, its gates and its tasks.
@@ -37,6 +37,9 @@ pub enum Command {
     /// Decide what only a person can about the wallet that pays
     #[command(subcommand, after_help = exit::HELP)]
     Payment(PaymentCommand),
+    /// Ask whether NATS answers, and whether everything on it has a leader
+    #[command(after_help = exit::HELP)]
+    Ping(PingArgs),
     /// Follow what is told, event by event
     #[command(after_help = exit::HELP)]
     Watch(WatchArgs),

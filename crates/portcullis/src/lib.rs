@@ -3,7 +3,7 @@
 //! * [`file`]: the configuration file, read with every problem told at once;
 //! * [`apply`]: brings the bus to what the file says;
 //! * [`gate`], [`task`], [`watch`]: see and move what runs;
-//! * [`payment`]: decide what only a person can about the wallet;
+//! * [`payment`]: decide what only a person can about the wallet; `ping`: ask after NATS;
 //! * [`up`], [`replay`]: the whole fleet on one machine;
 //! * [`exit`]: the exit codes; [`stop`]: signals; [`out`]: stdout is data, stderr is talk.
 
@@ -15,6 +15,7 @@ pub mod gate;
 mod look;
 pub mod out;
 pub mod payment;
+mod ping;
 mod reach;
 pub mod replay;
 mod show;
@@ -39,6 +40,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
         Command::Gate(gate) => gate::run(gate, &shutdown).await,
         Command::Task(task) => task::run(task).await,
         Command::Payment(payment) => payment::run(payment).await,
+        Command::Ping(ping) => ping::run(ping).await,
         Command::Watch(watch) => watch::run(watch, &shutdown).await,
         Command::Up(up) => up::run(up, shutdown).await,
         Command::Replay(replay) => replay::run(replay, shutdown).await,

@@ -42,6 +42,14 @@ pub struct Args {
     #[arg(long, default_value = "mainnet")]
     pub network: Network,
 
+    /// The relay's next nonce is stuck from the start, as in March 2026
+    #[arg(long)]
+    pub stuck_nonce: bool,
+
+    /// Only ask the sandbox that runs there: exit 0 when it answers, else 1
+    #[arg(long)]
+    pub check_health: bool,
+
     #[command(flatten)]
     pub logs: kit::LogArgs,
 }
@@ -57,6 +65,7 @@ impl Args {
             block_ms: self.block_ms,
             sender_sats: self.sender_sats,
             network: self.network,
+            stuck_nonce: self.stuck_nonce,
         }
     }
 }

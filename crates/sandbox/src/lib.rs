@@ -12,10 +12,13 @@ mod http;
 mod model;
 mod options;
 
-use std::io::Write as _;
+use std::{io::Write as _, net::SocketAddr, time::Duration};
 
-use anyhow::Context as _;
-use tokio::net::TcpListener;
+use anyhow::{Context as _, ensure};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
 use tokio_util::sync::CancellationToken;
 
 pub use config::Args;
@@ -38,4 +41,26 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
     let options = args.options();
     tracing::info!(%address, ?options, version = env!("CARGO_PKG_VERSION"), "sandbox started");
     serve(listener, options, shutdown).await
+}
+
+/// How long a sandbox that is well takes to answer, at most.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
+
+/// Asks the sandbox that listens at `listen` for its ledger.
+///
+/// # Errors
+///
+/// When it does not answer, or not with 200.
+pub async fn answers(listen: SocketAddr) -> anyhow::Result<()> {
+    let asked = async {
+        let mut stream = TcpStream::connect(listen).await?;
+        stream.write_all(b"GET /sandbox/ledger HTTP/1.0\r\n\r\n").await?;
+        let mut status = [0; "HTTP/1.0 200".len()];
+        stream.read_exact(&mut status).await?;
+        Ok::<_, std::io::Error>(status)
+    };
+    let answer = tokio::time::timeout(ANSWERS_WITHIN, asked).await;
+    let status = answer.context("wait for its answer")?.with_context(|| format!("ask {listen}"))?;
+    ensure!(status.ends_with(b" 200"), "it answers {}", String::from_utf8_lossy(&status));
+    Ok(())
 }

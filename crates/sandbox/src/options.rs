@@ -19,6 +19,8 @@ pub struct Options {
     pub sender_sats: u64,
     /// The inbox takes mainnet addresses only, so a testnet world has a relay but no inbox.
     pub network: Network,
+    /// Begin with one nonce of the relay stuck in the node's mempool.
+    pub stuck_nonce: bool,
 }
 
 impl Default for Options {
@@ -31,6 +33,7 @@ impl Default for Options {
             block_ms: 200,
             sender_sats: 1_000_000,
             network: Network::Mainnet,
+            stuck_nonce: false,
         }
     }
 }

@@ -15,6 +15,9 @@ pub struct Args {
     #[command(flatten)]
     pub logs: kit::LogArgs,
 
+    #[command(flatten)]
+    pub health: kit::HealthArgs,
+
     /// Run this sensor of the configuration and no other
     #[arg(long, value_name = "NAME", env = "SENSOR_ONLY")]
     pub only: Option<SensorName>,

@@ -54,7 +54,11 @@ const GATES_WITHIN: Duration = Duration::from_secs(5);
 /// When the fleet cannot be joined, `--only` names no sensor, or, with `--once`, a directory
 /// could not be read.
 pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let fleet = Fleet::join(&args.nats, "sensor").await.context("join the fleet")?;
+    let fleet = tokio::select! {
+        joined = Fleet::join(&args.nats, "sensor") => joined.context("join the fleet")?,
+        () = shutdown.cancelled() => return Ok(()),
+    };
+    let fleet = fleet.saying(&args.health);
     check_only(&args, &fleet)?;
     let stop = shutdown.child_token();
     let mut tasks = Tasks::new();

@@ -7,6 +7,9 @@ use sensor::Args;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
+    if args.health.check_health {
+        return args.health.check().context("check health");
+    }
     kit::init_logs(&args.logs);
     let shutdown = kit::shutdown_on_signal().context("listen for signals")?;
     sensor::run(args, shutdown).await.context("run the sensor")

@@ -16,6 +16,9 @@ pub struct Args {
     #[command(flatten)]
     pub logs: kit::LogArgs,
 
+    #[command(flatten)]
+    pub health: kit::HealthArgs,
+
     /// File with the wallet's key: hexadecimal, or the words of a mnemonic
     ///
     /// Without it the variable WALLET_KEY is read. There is no flag for the key itself, since

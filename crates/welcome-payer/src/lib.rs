@@ -68,6 +68,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
         joined = Fleet::join(&args.nats, SERVICE) => joined.context("join the fleet")?,
         () = shutdown.cancelled() => return Ok(()),
     };
+    let fleet = fleet.saying(&args.health);
     let desk = Arc::new(Desk::new(fleet.clone(), key));
     desk.tools().context("prepare to pay")?;
     let subject = service::subject().context("name the service")?;

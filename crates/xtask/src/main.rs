@@ -26,6 +26,10 @@ fn check() -> anyhow::Result<()> {
     step("code rules", rules::check)?;
     step("formatting", || run("cargo fmt --all -- --check"))?;
     step("lints", || run("cargo clippy --workspace --all-targets --locked -- -D warnings"))?;
+    // Left out of all targets, since only containers can run it.
+    step("lints of the compose test", || {
+        run("cargo clippy --package tests --test compose --locked -- -D warnings")
+    })?;
     // The integration tests run the services as the processes that they are.
     step("build", || run("cargo build --workspace --bins --locked"))?;
     step("tests", || run("cargo test --workspace --locked --no-fail-fast"))

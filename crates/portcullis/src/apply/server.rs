@@ -12,10 +12,12 @@ use crate::exit::{Code, Ended};
 
 const WITHIN: Duration = Duration::from_secs(2);
 /// A fresh cluster says nothing until it has chosen a leader.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// The level of the JetStream API that came with server 2.12: atomic batches, and the fence
 /// over a subject other than the written one that holds on replicas.
 const LEVEL: u64 = 2;
+/// "JetStream system temporarily unavailable" among the error codes of JetStream's API.
+const LEADERLESS: u64 = 10_008;
 
 #[derive(Deserialize)]
 struct Account {
@@ -32,6 +34,8 @@ struct Api {
 #[derive(Deserialize)]
 struct Refusal {
     #[serde(default)]
+    err_code: u64,
+    #[serde(default)]
     description: String,
 }
 
@@ -45,17 +49,31 @@ struct Settings {
     num_replicas: usize,
 }
 
-/// Refuses a server without JetStream, or one older than 2.12.
-pub(super) async fn check(bus: &Bus) -> anyhow::Result<()> {
+/// Refuses a server without JetStream, or one older than 2.12. A cluster has `patience` to
+/// find its leader.
+pub(crate) async fn check(bus: &Bus, patience: Duration) -> anyhow::Result<()> {
     let begun = Clock.instant();
     loop {
         match bus.ask("$JS.API.INFO", Vec::new(), WITHIN).await {
+            Ok(answer) if says_leaderless(&answer) => {
+                if patience <= begun.elapsed() {
+                    let text = "JetStream has no leader: are most of the servers up?";
+                    return Err(Ended::new(Code::Bus, text).into());
+                }
+                Clock.sleep(Duration::from_millis(100)).await;
+            }
             Ok(answer) => return fit(&answer),
             Err(BusError::NobodyAnswers { .. }) => return Err(no_jetstream("").into()),
-            Err(BusError::TimedOut { .. }) if begun.elapsed() < PATIENCE => (),
+            Err(BusError::TimedOut { .. }) if begun.elapsed() < patience => (),
             Err(error) => return Err(error).context("ask the server about JetStream"),
         }
     }
+}
+
+/// Whether a server of a cluster says that nobody leads it just now.
+fn says_leaderless(answer: &[u8]) -> bool {
+    let account = serde_json::from_slice::<Account>(answer).ok();
+    account.and_then(|it| it.error).is_some_and(|error| error.err_code == LEADERLESS)
 }
 
 /// Judges what the server says of JetStream.
@@ -110,5 +128,16 @@ mod tests {
             r#"{"error":{"code":503,"err_code":10039,"description":"not enabled for account"}}"#,
             "(not enabled for account); start it with `-js`",
         );
+    }
+
+    /// A cluster that is still choosing its leader is waited for, not taken for a server
+    /// without JetStream.
+    #[test]
+    fn a_cluster_without_a_leader_is_waited_for() {
+        let unavailable = r#"{"error":{"code":503,"err_code":10008,"description":"unavailable"}}"#;
+        assert!(says_leaderless(unavailable.as_bytes()));
+        let disabled = r#"{"error":{"code":503,"err_code":10039,"description":"not enabled"}}"#;
+        assert!(!says_leaderless(disabled.as_bytes()));
+        assert!(!says_leaderless(br#"{"api":{"level":2}}"#));
     }
 }

@@ -79,6 +79,18 @@ fn the_shipped_example() {
     assert_eq!(load("told.toml", &told.join("\n")).unwrap().0, config);
 }
 
+/// The sandbox's file is sound and asks nobody but the sandbox.
+#[test]
+fn the_file_of_the_sandbox() {
+    let text = include_str!("../../../../deploy/sandbox/portcullis.toml");
+    let (config, warnings) = load("deploy/sandbox/portcullis.toml", text).unwrap();
+    assert_eq!(warnings, []);
+    let payer = config.payer.unwrap();
+    for url in [payer.inbox_url, payer.relay_url, payer.stacks_url] {
+        assert!(url.starts_with("http://sandbox:4010"), "{url}");
+    }
+}
+
 /// What a file says reaches the configuration, down to what closes which gate.
 #[test]
 fn settings_arrive() {

@@ -96,21 +96,23 @@ pub(crate) enum Heal {
 impl World {
     pub(crate) fn new(options: Options, now_ms: u64) -> Result<World, KeyError> {
         let keys = (0..options.wallets.max(1)).map(|index| sponsor_key(options.seed, index));
-        Ok(World {
+        let mut world = World {
             now_ms,
             chain: Chain::new(options.block_ms, options.sender_sats, now_ms),
             relay: Relay::new(options.relay, keys.collect::<Result<_, _>>()?, options.network),
             directory: Directory::new(options.agents, options.seed, options.network),
             inbox: Inbox::default(),
             ledger: Ledger::default(),
-            faults: Faults::default(),
+            faults: Faults { stuck_count: options.stuck_nonce.into(), ..Faults::default() },
             ids: Ids::new(options.seed),
             stats: Stats::default(),
             seen: HashSet::new(),
             headers: RateLimit::default(),
             accepted_since_heal: 0,
             options,
-        })
+        };
+        world.stick();
+        Ok(world)
     }
 
     /// Everything back to the beginning, apart from the time.

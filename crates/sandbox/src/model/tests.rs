@@ -110,6 +110,19 @@ fn march_stumbles_once_after_a_release() {
     assert!(story.confirmed(payment));
 }
 
+/// A world that begins with a stuck nonce refuses its first payment, and begins so again after a
+/// reset.
+#[test]
+fn a_world_may_begin_stuck() {
+    let options = Options { stuck_nonce: true, agents: 5, ..Options::default() };
+    let mut story = Story::with(options);
+    assert_eq!(story.post(1, 0, 0), Err(CONFLICT));
+    story.world.heal(Heal::Confirm, true);
+    story.post(1, 0, 0).unwrap();
+    story.world.reset().unwrap();
+    assert_eq!(story.post(1, 0, 0), Err(CONFLICT));
+}
+
 /// Today, one stuck nonce: everything is accepted and nothing confirms, however long; the release
 /// settles each exactly once.
 #[test]

@@ -6,6 +6,19 @@ use stacks::{Address, Network};
 
 use crate::harness::{Sandbox, key, options, settle, signature, transaction, with_sandbox};
 
+/// A sandbox that runs passes its own health check; once it is gone, nobody does.
+#[tokio::test]
+async fn it_answers_while_it_runs() {
+    let mut listen = None;
+    with_sandbox(options(RelayVersion::March), async |sandbox: Sandbox| {
+        let address = sandbox.base.trim_start_matches("http://").parse().unwrap();
+        sandbox::answers(address).await.unwrap();
+        listen = Some(address);
+    })
+    .await;
+    assert!(sandbox::answers(listen.unwrap()).await.is_err());
+}
+
 /// The directory pages newest first, clamps its limits, and ends with an empty page; a stale list
 /// and spoilt reads come as told.
 #[tokio::test]
