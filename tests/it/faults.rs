@@ -1,6 +1,7 @@
 //! The main job under every way of ending a process: no task lost, nobody paid twice, and the
 //! work goes on when whoever was killed is back.
 
+mod clock;
 mod frozen;
 mod steps;
 
