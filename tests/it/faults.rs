@@ -1,6 +1,10 @@
 //! The main job under every way of ending a process: no task lost, nobody paid twice, and the
 //! work goes on when whoever was killed is back.
 
+mod clock;
+mod frozen;
+mod steps;
+
 use crate::harness::{Job, eventually};
 
 const AGENTS: usize = 12;

@@ -4,7 +4,7 @@
 //! Judged by what the sandbox's chain moved, by what was told, by where the gates stand, and
 //! by how each task ended.
 
-mod bench;
+pub(crate) mod bench;
 mod chain;
 mod lost;
 mod people;

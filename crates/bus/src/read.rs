@@ -3,6 +3,7 @@ use async_nats::jetstream::{
     stream::{LastRawMessageErrorKind, RawMessageErrorKind},
 };
 use bytes::Bytes;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{Bus, BusError};
 
@@ -79,6 +80,33 @@ impl Bus {
             found.push(stored);
         }
         Ok(found)
+    }
+
+    /// What the broker's clock shows, in milliseconds since 1970: an answer about a consumer
+    /// carries the time at which it was given.
+    ///
+    /// # Errors
+    ///
+    /// When the consumer cannot be asked about, or the answer names no time.
+    pub async fn time(&self, stream: &str, consumer: &str) -> Result<u64, BusError> {
+        #[derive(serde::Deserialize)]
+        struct Answer {
+            ts: String,
+        }
+        let failed = |source: async_nats::Error| BusError::Consumer {
+            stream: stream.to_owned(),
+            consumer: consumer.to_owned(),
+            source,
+        };
+        let subject = format!("$JS.API.CONSUMER.INFO.{stream}.{consumer}");
+        let answer = self.client.request(subject, Bytes::new()).await;
+        let answer = answer.map_err(|error| failed(error.into()))?;
+        // A refusal names no time.
+        let answer: Answer =
+            serde_json::from_slice(&answer.payload).map_err(|error| failed(error.into()))?;
+        let ts = OffsetDateTime::parse(&answer.ts, &Rfc3339).map_err(|error| failed(error.into()));
+        let ts = ts?;
+        Ok(u64::try_from(ts.unix_timestamp_nanos() / 1_000_000).unwrap_or(0))
     }
 
     pub(crate) async fn handle(

@@ -79,15 +79,19 @@ impl Gates {
         }
     }
 
-    /// Keeps the view fresh until `shutdown`. Without it running every verdict is unknown.
+    /// Keeps the view fresh until `shutdown`, and the time with it. Without it running every
+    /// verdict is unknown.
     pub async fn keep(self, bus: Bus, shutdown: CancellationToken) {
         let mut ears = Ears { inbox: None, checked: Clock.instant() };
-        loop {
-            let work = self.follow(&bus, &mut ears);
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = work => (),
+        let following = async {
+            loop {
+                self.follow(&bus, &mut ears).await;
             }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => (),
+            () = following => (),
+            () = crate::time::keep(&bus) => (),
         }
     }
 

@@ -45,7 +45,7 @@ pub enum JoinError {
 }
 
 impl Fleet {
-    /// Connects and loads the configuration in force.
+    /// Connects, loads the configuration in force, and goes by the broker's time from then on.
     ///
     /// # Errors
     ///
@@ -56,6 +56,7 @@ impl Fleet {
         let id = HolderId::of(kit::fresh_number());
         let bus = Bus::connect(&options(nats, &format!("{service}/{id}"))).await?;
         let config = current_config(&bus).await?;
+        crate::time::begin(&bus).await;
         let gates = Gates::new(Arc::new(config.config));
         tracing::info!(
             %id,

@@ -5,7 +5,8 @@
 //! * [`store`]: typed reads from the leader and compare-and-set writes;
 //! * [`gate_log`]: reading and writing the gate log behind its fence;
 //! * [`create`]: the fenced create of a task;
-//! * [`tell`]: events; [`beat`]: signs of life.
+//! * [`tell`]: events; [`beat`]: signs of life;
+//! * `time`: the one clock that the fleet goes by.
 
 pub mod beat;
 pub mod create;
@@ -14,6 +15,7 @@ mod gates;
 mod join;
 pub mod store;
 pub mod tell;
+mod time;
 
 pub use gates::Gates;
 pub use join::{Fleet, JoinError, current_config, options};

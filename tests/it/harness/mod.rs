@@ -3,6 +3,7 @@
 mod echo;
 mod job;
 pub(crate) mod servers;
+pub(crate) mod tap;
 pub(crate) mod world;
 
 use std::{future::Future, path::PathBuf, process::Command, sync::OnceLock, time::Duration};

@@ -12,20 +12,20 @@ const GATES: [&str; 4] = ["relay", "inbox", "wallet", "chain"];
 
 /// A failure as it was told.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
-    pub(super) cause: String,
-    pub(super) charged: bool,
-    pub(super) task: String,
+pub(crate) struct Told {
+    pub(crate) cause: String,
+    pub(crate) charged: bool,
+    pub(crate) task: String,
     /// Milliseconds since 1970.
-    pub(super) at: u64,
+    pub(crate) at: u64,
 }
 
 /// A set stage on which the world is already broken in the given way.
-pub(super) async fn broken(relay: &str, agents: usize, faults: Value) -> Job {
+pub(crate) async fn broken(relay: &str, agents: usize, faults: Value) -> Job {
     broken_with(relay, agents, faults, |_| ()).await
 }
 
-pub(super) async fn broken_with(
+pub(crate) async fn broken_with(
     relay: &str,
     agents: usize,
     faults: Value,
@@ -42,19 +42,19 @@ pub(super) async fn broken_with(
 }
 
 /// Sets a job whose kind runs, and whose wallet pays, so many at a time.
-pub(super) async fn at_once(job: &Job, tasks: usize, payments: usize) {
+pub(crate) async fn at_once(job: &Job, tasks: usize, payments: usize) {
     let toml = job.settings.to_toml(job.sandbox.url());
     let toml = toml.replace("concurrency = 1", &format!("concurrency = {tasks}"));
     let toml = toml.replace("in_flight = 1", &format!("in_flight = {payments}"));
     job.world.apply(&toml.replace("timeout = \"15s\"", "timeout = \"5s\"")).await;
 }
 
-pub(super) async fn ledger(job: &Job) -> Value {
+pub(crate) async fn ledger(job: &Job) -> Value {
     read(job, "ledger").await
 }
 
 /// One of the sandbox's counters.
-pub(super) async fn stat(job: &Job, name: &str) -> u64 {
+pub(crate) async fn stat(job: &Job, name: &str) -> u64 {
     read(job, "stats").await[name].as_u64().unwrap()
 }
 
@@ -64,14 +64,14 @@ async fn read(job: &Job, path: &str) -> Value {
 }
 
 /// Registers more agents and expects them to be welcomed too.
-pub(super) async fn register(job: &mut Job, count: usize) {
+pub(crate) async fn register(job: &mut Job, count: usize) {
     job.control("agents", json!({ "count": count })).await;
     job.settings.agents += count;
 }
 
 /// M1, W1: waits until all are welcomed, then judges: each was paid 100 sats by exactly one
 /// transfer, which bought exactly one message; no two of one nonce; every task completed.
-pub(super) async fn all_welcomed_once(job: &Job) {
+pub(crate) async fn all_welcomed_once(job: &Job) {
     job.done().await;
     let ledger = ledger(job).await;
     let transfers = ledger["transfers"].as_array().unwrap();
@@ -89,7 +89,7 @@ pub(super) async fn all_welcomed_once(job: &Job) {
 }
 
 /// The origin nonces that the chain has seen of us run from 0 without a hole.
-pub(super) async fn no_nonce_gap(job: &Job) {
+pub(crate) async fn no_nonce_gap(job: &Job) {
     let ledger = ledger(job).await;
     let transfers = ledger["transfers"].as_array().unwrap();
     let mut nonces: Vec<_> = transfers.iter().map(|t| t["originNonce"].as_u64().unwrap()).collect();
@@ -98,7 +98,7 @@ pub(super) async fn no_nonce_gap(job: &Job) {
 }
 
 /// No gate has ever moved: the work went on without a person.
-pub(super) async fn no_gate_moved(job: &Job) {
+pub(crate) async fn no_gate_moved(job: &Job) {
     for gate in GATES {
         let gate = job.world.gate(gate).await;
         assert_eq!((gate.state, gate.epoch.get()), (GateState::Open, 1), "{gate:?}");
@@ -106,7 +106,7 @@ pub(super) async fn no_gate_moved(job: &Job) {
 }
 
 /// No gate but `moved` has ever moved.
-pub(super) async fn only_gate_moved(job: &Job, moved: &str) {
+pub(crate) async fn only_gate_moved(job: &Job, moved: &str) {
     for gate in GATES.into_iter().filter(|gate| *gate != moved) {
         let gate = job.world.gate(gate).await;
         assert_eq!((gate.state, gate.epoch.get()), (GateState::Open, 1), "{gate:?}");
@@ -114,7 +114,7 @@ pub(super) async fn only_gate_moved(job: &Job, moved: &str) {
 }
 
 /// Every failure told so far, oldest first.
-pub(super) async fn failures(job: &Job) -> Vec<Told> {
+pub(crate) async fn failures(job: &Job) -> Vec<Told> {
     let told = job.world.events("event.failure.>").await;
     let read = |event: &Value| {
         let data = &event["data"];
@@ -130,39 +130,39 @@ pub(super) async fn failures(job: &Job) -> Vec<Told> {
 }
 
 /// Every cause that was told.
-pub(super) async fn causes(job: &Job) -> BTreeSet<String> {
+pub(crate) async fn causes(job: &Job) -> BTreeSet<String> {
     failures(job).await.into_iter().map(|told| told.cause).collect()
 }
 
 /// Where every welcome task stands.
-pub(super) async fn states(job: &Job) -> Vec<TaskState> {
+pub(crate) async fn states(job: &Job) -> Vec<TaskState> {
     let stored = job.world.bus.all("STATE", "state.welcome.>", 10_000).await.unwrap();
     stored.iter().map(|state| TaskState::decode(&state.body).unwrap()).collect()
 }
 
 /// Waits until the gate is closed and its failure is told, and checks what is told of it.
-pub(super) async fn closed_for(job: &Job, gate: &str, cause: &str) -> Gate {
+pub(crate) async fn closed_for(job: &Job, gate: &str, cause: &str) -> Gate {
     let closed = job.world.gate_is(gate, GateState::Closed).await;
     assert_eq!(closed.causes, [cause.parse().unwrap()], "{closed:?}");
     closed
 }
 
 /// Opens a gate as a person would.
-pub(super) async fn open(job: &Job, gate: &str) {
+pub(crate) async fn open(job: &Job, gate: &str) {
     let args = ["gate", "open", gate, "--note", "cleared", "--as", "ann", "--no-wait"];
     let output = job.world.cli(&args).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Lets so many cycles of the sensor pass: time in which whatever loops would loop.
-pub(super) async fn cycles(job: &Job, count: usize) {
+pub(crate) async fn cycles(job: &Job, count: usize) {
     let cycles = || async { job.world.events("event.sensor.cycle.>").await.len() };
     let before = cycles().await;
     eventually("more cycles", || async { (before + count <= cycles().await).then_some(()) }).await;
 }
 
 /// Waits until this many events were told over `subject`.
-pub(super) async fn told(job: &Job, subject: &str, count: usize) -> Vec<Value> {
+pub(crate) async fn told(job: &Job, subject: &str, count: usize) -> Vec<Value> {
     eventually(format!("{count} events over {subject}"), || async {
         let told = job.world.events(subject).await;
         (count <= told.len()).then_some(told)
@@ -171,12 +171,12 @@ pub(super) async fn told(job: &Job, subject: &str, count: usize) -> Vec<Value> {
 }
 
 /// The address that pays.
-pub(super) fn wallet() -> Address {
+pub(crate) fn wallet() -> Address {
     PrivateKey::from_hex(PLAY_KEY).unwrap().address(Network::Mainnet)
 }
 
 /// The addresses in the directory, newest first.
-pub(super) async fn addresses(job: &Job) -> Vec<String> {
+pub(crate) async fn addresses(job: &Job) -> Vec<String> {
     let url = format!("{}/api/agents?limit=100", job.sandbox.url());
     let page: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
     let rows = page["agents"].as_array().unwrap();
