@@ -4,6 +4,7 @@
 //! itself in its log. Where a promise speaks of time, whoever was frozen or cut off meanwhile
 //! is given that time.
 
+mod doctored;
 mod gates;
 mod money;
 mod tasks;

@@ -83,7 +83,7 @@ async fn blow(seed: u64, length: Duration, nodes: usize) -> Vec<String> {
             .take(3)
             .map(|how| format!("{}: {}: {how}", verdict.promise, verdict.says))
     }));
-    if !broken.is_empty() {
+    if !broken.is_empty() || std::env::var_os("STORM_KEEP").is_some() {
         let _ = std::fs::write(chaos.job.world.dir().join("timeline.txt"), history.timeline());
         eprintln!("kept for you: {}", keep(&chaos.job, seed).display());
     }
