@@ -9,6 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use wire::subject;
 
 use super::{
     chores::Chores,
@@ -327,8 +328,14 @@ impl Chaos {
     pub(super) async fn report(&self, at: Duration) {
         let ledger = self.read("ledger").await;
         let gates: Vec<String> = self.person.standing().into_iter().collect();
+        let mut waiting = 0;
+        for kind in ["welcome", super::chores::KIND] {
+            let consumer = subject::dispatch_consumer(&kind.parse().unwrap());
+            let backlog = self.job.world.bus.backlog(subject::WORK, &consumer).await;
+            waiting += backlog.map_or(0, |backlog| backlog.pending + backlog.in_flight);
+        }
         eprintln!(
-            "{:>5} s  welcomed {} of {}, chores asked {}, {} acts, not open: {}",
+            "{:>5} s  welcomed {} of {}, {waiting} tasks wait, chores asked {}, {} acts, not open: {}",
             at.as_secs(),
             ledger["welcomed"],
             self.agents,

@@ -157,6 +157,9 @@ fn tell(chaos: &Chaos, history: &History, verdicts: &[Verdict]) {
         format!("{words:?}")
     };
     eprintln!("\nagents {}, welcomes {}, chores {}", chaos.agents, ended(true), ended(false));
+    let seen = history.creates.iter().filter(|it| it.created_by != "test-unfenced").count();
+    let chains = history.states.values().filter(|state| state.word() != "parked").count();
+    eprintln!("creates seen in the queue {seen}, chains {chains}, links {}", history.links.len());
     eprintln!(
         "gate messages {}, incidents {}, attempts told {}, payments {}, transfers {}\n",
         history.gates.len(),
