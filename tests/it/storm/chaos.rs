@@ -324,16 +324,23 @@ impl Chaos {
         reqwest::get(url).await.unwrap().json().await.unwrap()
     }
 
+    /// Tasks in the queue, as far as NATS can be asked.
+    async fn waiting(&self) -> Option<u64> {
+        let mut waiting = 0;
+        for kind in ["welcome", super::chores::KIND] {
+            let consumer = subject::dispatch_consumer(&kind.parse().unwrap());
+            let backlog = self.job.world.bus.backlog(subject::WORK, &consumer).await.ok()?;
+            waiting += backlog.pending + backlog.in_flight;
+        }
+        Some(waiting)
+    }
+
     /// One line that says how it goes.
     pub(super) async fn report(&self, at: Duration) {
         let ledger = self.read("ledger").await;
         let gates: Vec<String> = self.person.standing().into_iter().collect();
-        let mut waiting = 0;
-        for kind in ["welcome", super::chores::KIND] {
-            let consumer = subject::dispatch_consumer(&kind.parse().unwrap());
-            let backlog = self.job.world.bus.backlog(subject::WORK, &consumer).await;
-            waiting += backlog.map_or(0, |backlog| backlog.pending + backlog.in_flight);
-        }
+        let waiting = self.waiting().await;
+        let waiting = waiting.map_or_else(|| "?".to_owned(), |count| count.to_string());
         eprintln!(
             "{:>5} s  welcomed {} of {}, {waiting} tasks wait, chores asked {}, {} acts, not open: {}",
             at.as_secs(),

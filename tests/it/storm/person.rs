@@ -83,7 +83,7 @@ impl Person {
             return;
         }
         closed.remove(name);
-        self.open(&gate, rng.u8(..12) == 0).await;
+        self.open(&gate, rng.u8(..6) == 0).await;
     }
 
     async fn open(&self, gate: &Gate, boldly: bool) {

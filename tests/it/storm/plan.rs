@@ -105,7 +105,7 @@ pub(super) fn plan(seed: u64, length: Duration, nodes: usize) -> Vec<Entry> {
         let act = Act::Chores(it.pick(&NATURES), it.rng.u64(1..=3));
         it.push(at, act);
     });
-    planner.each(5_000, Planner::world_fault);
+    planner.each(9_000, Planner::world_fault);
     planner.each(14_000, |it, at| {
         let tool = if it.rng.bool() { Tool::Broken } else { Tool::Flaky };
         it.for_a_while(at, 1_000..5_000, Act::Tool(tool), Act::Tool(Tool::Works));
@@ -126,7 +126,7 @@ pub(super) fn plan(seed: u64, length: Duration, nodes: usize) -> Vec<Entry> {
         let count = it.rng.usize(1..=DISPATCHERS_MAX);
         it.push(at, Act::Scale(count));
     });
-    planner.each(18_000, |it, at| {
+    planner.each(25_000, |it, at| {
         let gate = it.pick(&BY_HAND);
         it.push(at, Act::Close(gate));
     });

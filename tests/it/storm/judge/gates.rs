@@ -190,7 +190,8 @@ pub(super) fn g4_the_drain_is_paced(history: &History) -> Verdict {
     verdict
 }
 
-/// Incidents are numbered by the closings of open gates, and a standing one keeps its number.
+/// Incidents are numbered by the closings of open gates, and a standing one keeps its number;
+/// its record has the failure that closed the gate, and each failure stands in one.
 pub(super) fn g5_one_closing_is_one_incident(history: &History) -> Verdict {
     let mut verdict = Verdict::new("G5", "one closing is one incident");
     for (before, after) in moves(history) {
@@ -206,6 +207,7 @@ pub(super) fn g5_one_closing_is_one_incident(history: &History) -> Verdict {
         });
     }
     let mut home: BTreeMap<(&GateName, &str), u64> = BTreeMap::new();
+    let mut full = BTreeSet::new();
     for incident in history.incidents.iter().map(|incident| &incident.value) {
         let events: BTreeSet<&str> = incident.failures.iter().map(|it| it.event.as_str()).collect();
         verdict.look(events.len() == incident.failures.len(), || {
@@ -215,6 +217,21 @@ pub(super) fn g5_one_closing_is_one_incident(history: &History) -> Verdict {
             let number = *home.entry((&incident.gate, event)).or_insert(incident.number);
             verdict.look(number == incident.number, || {
                 format!("{event} is in incidents {number} and {}", incident.number)
+            });
+        }
+        if 0 < incident.more {
+            full.insert((&incident.gate, incident.number));
+        }
+    }
+    for (_, gate) in moves(history) {
+        let (gate, name) = (&gate.value, &gate.value.name);
+        let Some(event) = gate.trigger.as_ref().map(|trigger| trigger.event.as_str()) else {
+            continue;
+        };
+        if gate.state == GateState::Closed && event.ends_with("/failed") {
+            let kept = home.get(&(name, event)) == Some(&gate.incident);
+            verdict.look(kept || full.contains(&(name, gate.incident)), || {
+                format!("{event} closed {name} and is not in incident {}", gate.incident)
             });
         }
     }

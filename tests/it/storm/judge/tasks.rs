@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{Cause, PaymentStage, Phase, TaskState};
+use domain::{PaymentStage, Phase, Proof, TaskState};
 
 use super::Verdict;
 use crate::storm::{
@@ -8,6 +8,8 @@ use crate::storm::{
     history::{At, History},
 };
 
+/// What a claim that stood still ends with.
+const LOST: &str = "dispatcher.lost";
 /// Clocks that tick a little differently.
 const CLOCKS_MS: u64 = 50;
 
@@ -67,8 +69,8 @@ pub(super) fn w2_no_failure_makes_a_task(history: &History) -> Verdict {
     verdict
 }
 
-/// Charged attempts stay within the budget, only what is the task's own is charged, and a task
-/// is dead if and only if its budget is spent.
+/// Charged attempts stay within the budget, only what is the task's own is charged, a lost claim
+/// is, and a task is dead if and only if its budget is spent.
 pub(super) fn w2_attempts_stay_within_the_budget(history: &History) -> Verdict {
     let mut verdict = Verdict::new("W2", "attempts are bounded, shared failures are not charged");
     let budget =
@@ -79,6 +81,18 @@ pub(super) fn w2_attempts_stay_within_the_budget(history: &History) -> Verdict {
         let spent = if dead { state.charged == most } else { state.charged < most };
         verdict.look(spent, || format!("{most} allowed: {state:?}"));
     }
+    for chain in history.chains().values() {
+        for pair in chain.windows(2) {
+            let (before, after) = (&pair[0].value, &pair[1].value);
+            let lost = match &after.phase {
+                Phase::Resting { cause, .. } | Phase::Dead { cause } => cause.as_str() == LOST,
+                _ => false,
+            };
+            verdict.look(!lost || after.charged == before.charged + 1, || {
+                format!("lost and not charged: {before:?} then {after:?}")
+            });
+        }
+    }
     for told in history.told.iter().filter(|told| told.id.ends_with("/failed")) {
         let shared = told.told.gate.is_some();
         verdict
@@ -87,13 +101,21 @@ pub(super) fn w2_attempts_stay_within_the_budget(history: &History) -> Verdict {
     verdict
 }
 
-/// Each completed welcome has its payment settled and its contact on record.
+/// Each completed welcome has its payment settled and its contact on record, and the ledger
+/// has the transfer, unless a message of ours was there before.
 pub(super) fn w3_done_means_paid_on_the_record(history: &History) -> Verdict {
     let mut verdict = Verdict::new("W3", "done means that the effect is recorded");
+    let paid: BTreeSet<&str> = history.transfers.iter().map(|it| it.recipient.as_str()).collect();
     let mut settled = BTreeMap::new();
     for (key, payment) in &history.payments {
-        let done = matches!(payment.value.stage, PaymentStage::Settled(..));
-        settled.insert(payment.value.source_key.clone(), (done, *key));
+        let payment = &payment.value;
+        let done = match &payment.stage {
+            PaymentStage::Settled(_, how) => {
+                how.proof == Proof::EarlierMessage || paid.contains(payment.payee.address.as_str())
+            }
+            _ => false,
+        };
+        settled.insert(payment.source_key.clone(), (done, *key));
     }
     for state in history.states.values().filter(|state| state.kind.as_str() == "welcome") {
         if !matches!(state.phase, Phase::Completed { .. }) {
@@ -110,7 +132,6 @@ pub(super) fn w3_done_means_paid_on_the_record(history: &History) -> Verdict {
 /// stood still by the server's clock.
 pub(super) fn w4_one_holder_at_a_time(history: &History) -> Verdict {
     let mut verdict = Verdict::new("W4", "one holder acts for a task at a time");
-    let lost: Cause = "dispatcher.lost".parse().unwrap();
     let stored: BTreeSet<u64> = history.links.iter().map(|link| link.seq).collect();
     for chain in history.chains().values() {
         for pair in chain.windows(2) {
@@ -123,7 +144,7 @@ pub(super) fn w4_one_holder_at_a_time(history: &History) -> Verdict {
                     // A link in between may be missing from the tape.
                     !renewed && whole(&stored, before, after)
                 }
-                Phase::Resting { cause, .. } | Phase::Dead { cause } if *cause == lost => {
+                Phase::Resting { cause, .. } | Phase::Dead { cause } if cause.as_str() == LOST => {
                     let stood = after.ms.saturating_sub(before.ms) + CLOCKS_MS;
                     u128::from(stood) < claim.lease.as_millis()
                 }
