@@ -192,7 +192,6 @@ impl Planner {
             "inbox_drop_after_settle",
             "inbox_503_after_settle",
             "inbox_already_redeemed",
-            "inbox_429",
             "inbox_500",
             "inbox_unpaid_500",
             "insufficient_funds",
@@ -216,6 +215,8 @@ impl Planner {
             10 => self.knob(at, 4_000..9_000, "directory_stale_ms", json!(2_000)),
             11 => self.knob(at, 4_000..9_000, "lying_health", json!(false)),
             12 => self.knob(at, 2_000..6_000, "settle_wait_ms", json!(200)),
+            // Rarely: it has the payment wait for a minute, and all others with it.
+            13 => self.push(at, Act::Faults(json!({ "inbox_429": 1 }))),
             _ => {
                 let knob = self.pick(&knobs);
                 self.push(at, Act::Faults(json!({ knob: count })));
