@@ -23,3 +23,4 @@ mod payments;
 mod replay;
 mod sensor;
 mod setup;
+mod storm;

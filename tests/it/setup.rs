@@ -3,7 +3,7 @@
 use domain::{GateName, GateState};
 use wire::subject;
 
-use crate::harness::{World, world::ECHO_CONFIG};
+use crate::harness::{PATIENCE, World, world::ECHO_CONFIG};
 
 /// A service on a bus that was never set up ends with the command that sets it up.
 #[tokio::test(flavor = "multi_thread")]
@@ -17,6 +17,23 @@ async fn services_refuse_an_unprepared_bus() {
         let log = std::fs::read_to_string(process.log()).unwrap();
         assert!(log.contains("portcullis apply -f portcullis.toml"), "{service}: {log}");
     }
+}
+
+/// A service that starts while the nodes have no leader waits for one: it neither ends, which
+/// would leave it to a restart policy, nor begins without a configuration.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_waits_for_a_bus_without_a_leader() {
+    let mut world = World::start_on(3, ECHO_CONFIG).await;
+    for node in [0, 1] {
+        world.nats.kill(node).await;
+    }
+    let mut dispatcher = world.spawn("dispatcher", &[]);
+    dispatcher.says("cannot be read yet", PATIENCE).await.unwrap();
+    for node in [0, 1] {
+        world.nats.start_again(node).await;
+    }
+    dispatcher.says("joined the fleet", PATIENCE).await.unwrap();
+    assert!(dispatcher.runs());
 }
 
 /// Applying twice changes nothing the second time; a changed file makes one new version and

@@ -55,7 +55,7 @@ impl Fleet {
         let clock = Clock;
         let id = HolderId::of(kit::fresh_number());
         let bus = Bus::connect(&options(nats, &format!("{service}/{id}"))).await?;
-        let config = current_config(&bus).await?;
+        let config = patiently(&bus).await?;
         crate::time::begin(&bus).await;
         let gates = Gates::new(Arc::new(config.config));
         tracing::info!(
@@ -81,6 +81,31 @@ impl Fleet {
     /// Who tells an event.
     pub fn source(&self) -> String {
         format!("{}/{}", self.service, self.id)
+    }
+}
+
+/// For how long a service that starts waits for a bus that is there and does not answer: its
+/// nodes may be choosing a leader just now.
+const PATIENCE: Duration = Duration::from_secs(30);
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// The configuration in force, once the bus can say it. That it was never set up, or for
+/// another version, waits for nobody.
+async fn patiently(bus: &Bus) -> Result<AppliedConfig, JoinError> {
+    let begun = Clock.instant();
+    loop {
+        match current_config(bus).await {
+            Err(error @ (JoinError::Bus(_) | JoinError::Store(StoreError::Bus(_))))
+                if begun.elapsed() < PATIENCE =>
+            {
+                tracing::warn!(
+                    error = crate::gates::chain(&error),
+                    "the configuration cannot be read yet"
+                );
+                Clock.sleep(AGAIN_AFTER).await;
+            }
+            read => return read,
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! Chores that `cargo` alone cannot do: `cargo xtask <chore>`.
 //!
 //! * `codegen`: writes the Rust of `proto/` into `crates/wire/src/gen`;
-//! * `check`: everything that CI runs, in the order in which it is cheapest to fail.
+//! * `check`: everything that CI runs, in the order in which it is cheapest to fail;
+//! * `storm`: the whole system under every fault at once, for as long as you like.
 
 mod codegen;
 mod edges;
 mod rules;
+mod storm;
 
 use std::process::Command;
 
@@ -15,7 +17,8 @@ fn main() -> anyhow::Result<()> {
     match std::env::args().nth(1).as_deref() {
         Some("codegen") => codegen::write(),
         Some("check") => check(),
-        _ => bail!("usage: cargo xtask codegen | check"),
+        Some("storm") => storm::blow(std::env::args().skip(2)),
+        _ => bail!("usage: cargo xtask codegen | check | storm"),
     }
 }
 

@@ -1,0 +1,127 @@
+//! A person at a terminal, who opens what closed by itself some seconds later, and closes by
+//! hand what the plan says.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    process::Output,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bus::Bus;
+use domain::{Epoch, Gate, GateName, GateState};
+use fleet::gate_log;
+use tokio::{process::Command, task::JoinHandle};
+
+use crate::harness::program;
+
+/// Every gate of the storm's configuration.
+pub(super) const GATES: [&str; 7] =
+    ["relay", "inbox", "wallet", "chain", "tool", "kind-welcome", "kind-chore"];
+
+#[derive(Clone)]
+pub(super) struct Person {
+    bus: Bus,
+    url: String,
+    program: PathBuf,
+    seed: u64,
+    seen: Arc<Mutex<BTreeMap<GateName, GateState>>>,
+    said: Arc<Mutex<BTreeMap<&'static str, u64>>>,
+}
+
+impl Person {
+    pub(super) fn new(bus: &Bus, url: String, seed: u64) -> Self {
+        let program = program("portcullis");
+        let (seen, said) = (Arc::default(), Arc::default());
+        Person { bus: bus.clone(), url, program, seed, seen, said }
+    }
+
+    /// The gates that were not open when last looked at.
+    pub(super) fn standing(&self) -> BTreeSet<String> {
+        let seen = self.seen.lock().unwrap();
+        let shut = seen.iter().filter(|(_, state)| **state != GateState::Open);
+        shut.map(|(name, state)| format!("{name} {}", state.word())).collect()
+    }
+
+    /// What was typed, and how often.
+    pub(super) fn said(&self) -> BTreeMap<&'static str, u64> {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Watches the gates until dropped.
+    pub(super) fn watch(&self) -> JoinHandle<()> {
+        let this = self.clone();
+        tokio::spawn(async move {
+            let mut closed = BTreeMap::new();
+            loop {
+                for name in GATES {
+                    this.look(&name.parse().unwrap(), &mut closed).await;
+                }
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+        })
+    }
+
+    async fn look(
+        &self,
+        name: &GateName,
+        closed: &mut BTreeMap<GateName, (Epoch, tokio::time::Instant)>,
+    ) {
+        let Ok(Some(found)) = gate_log::current(&self.bus, name).await else { return };
+        let gate = found.value;
+        self.seen.lock().unwrap().insert(name.clone(), gate.state);
+        if gate.state != GateState::Closed {
+            closed.remove(name);
+            return;
+        }
+        let (epoch, since) =
+            *closed.entry(name.clone()).or_insert((gate.epoch, tokio::time::Instant::now()));
+        let mut rng = fastrand::Rng::with_seed(self.seed ^ gate.epoch.get());
+        let patience = Duration::from_millis(rng.u64(1_000..6_000));
+        if epoch == gate.epoch && since.elapsed() < patience {
+            return;
+        }
+        closed.remove(name);
+        self.open(&gate, rng.u8(..6) == 0).await;
+    }
+
+    async fn open(&self, gate: &Gate, boldly: bool) {
+        let causes: Vec<String> = gate.causes.iter().map(ToString::to_string).collect();
+        if causes.iter().any(|cause| cause == "record.behind") {
+            let args = ["payment", "adopt", "--note", "storm: looked at it", "--as", "ann"];
+            self.type_in("payments adopted", &args).await;
+        }
+        let name = gate.name.as_str();
+        let mut args =
+            vec!["gate", "open", name, "--note", "storm: mended", "--as", "ann", "--no-wait"];
+        if boldly {
+            args.push("--without-canary");
+            args.extend(causes.iter().flat_map(|cause| ["--accept", cause]));
+        }
+        self.type_in(if boldly { "gates opened boldly" } else { "gates opened" }, &args).await;
+    }
+
+    pub(super) async fn close(self, gate: &'static str) {
+        let args = ["gate", "close", gate, "--note", "storm: by hand", "--as", "bob"];
+        self.type_in("gates closed", &args).await;
+    }
+
+    async fn type_in(&self, what: &'static str, args: &[&str]) {
+        let output = self.cli(args).await;
+        let done = output.is_some_and(|output| output.status.success());
+        *self
+            .said
+            .lock()
+            .unwrap()
+            .entry(if done { what } else { "refused or in vain" })
+            .or_default() += 1;
+    }
+
+    async fn cli(&self, args: &[&str]) -> Option<Output> {
+        let mut command = Command::new(&self.program);
+        command.args(args).env("NATS_URL", &self.url).stdin(std::process::Stdio::null());
+        let output = command.kill_on_drop(true).output();
+        tokio::time::timeout(Duration::from_secs(60), output).await.ok()?.ok()
+    }
+}
