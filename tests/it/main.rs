@@ -21,6 +21,7 @@ mod gates;
 mod harness;
 mod payments;
 mod replay;
+mod seats;
 mod sensor;
 mod setup;
 mod storm;

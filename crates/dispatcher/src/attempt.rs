@@ -9,12 +9,13 @@ mod canary;
 mod ending;
 mod lease;
 mod message;
+pub(crate) mod seat;
 mod told;
 mod watch;
 
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
-use bus::Delivery;
+use bus::{Delivery, Put};
 use domain::{Config, Key, Kind, KindConfig, Phase, Task, TaskState};
 use fleet::store::{self, Cas, StoreError, Versioned};
 use kit::Instant;
@@ -48,11 +49,20 @@ struct Errand {
     begun: Instant,
 }
 
+/// A claim to be written on `last`, together with its seats or not at all.
+struct NewClaim {
+    state: TaskState,
+    last: u64,
+    seats: Vec<Put>,
+}
+
 /// What the broker is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
     Done,
     PutBack(Duration),
+    /// Put back, since as many are under way in the fleet as may be.
+    NoSeat(Duration),
     /// Nothing: another has it, or nobody knows, and then it comes again.
     Nothing,
 }
@@ -60,31 +70,34 @@ enum Answer {
 /// Decide again, or answer.
 type Flow = ControlFlow<Answer>;
 
-/// Attends to one delivery from the queue of `kind`.
-pub(crate) async fn attend(desk: Arc<Desk>, kind: Kind, delivery: Delivery) {
+/// Attends to one delivery from the queue of `kind`. Whether it found no seat.
+pub(crate) async fn attend(desk: Arc<Desk>, kind: Kind, delivery: Delivery) -> bool {
     let (key, task) = match message::read(&kind, &delivery) {
         Ok(read) => read,
         Err(unreadable) => {
             let told = message::refuse(&desk, &kind, &delivery, unreadable).await;
-            return answer(&desk, delivery, if told { Answer::Done } else { Answer::Nothing })
-                .await;
+            let refused = if told { Answer::Done } else { Answer::Nothing };
+            answer(&desk, delivery, refused).await;
+            return false;
         }
     };
-    let Some(_seat) = desk.sit(&kind, key) else {
+    let Some(_attending) = desk.attend_to(&kind, key) else {
         tracing::debug!(%kind, %key, "attended to already, this delivery is left");
-        return delivery.leave();
+        delivery.leave();
+        return false;
     };
     let chain = subject::state(&kind, key);
     let begun = desk.fleet.clock.instant();
     let errand = Errand { desk: desk.clone(), delivery, kind, key, task, chain, begun };
     let answered = errand.see_through().await;
     answer(&desk, errand.delivery, answered).await;
+    matches!(answered, Answer::NoSeat(_))
 }
 
 async fn answer(desk: &Desk, delivery: Delivery, answer: Answer) {
     let answered = match answer {
         Answer::Done => delivery.done().await,
-        Answer::PutBack(after) => delivery.put_back(after).await,
+        Answer::PutBack(after) | Answer::NoSeat(after) => delivery.put_back(after).await,
         Answer::Nothing => return delivery.leave(),
     };
     if let Err(error) = answered {
@@ -144,7 +157,7 @@ impl Errand {
             fenced: self.delivery.fenced_over.as_deref() == Some(subject::FENCE),
             state: found.as_ref().map(|found| &found.value),
             me: self.desk.me(),
-            // Another delivery of it that is attended to here holds the seat.
+            // No two deliveries of it are attended to here at once.
             running: false,
             contact_exists,
             admission: &admission,
@@ -200,9 +213,10 @@ impl Errand {
                 flow
             }
             (Step::Claim { state, owed }, found) => {
+                let Some(seats) = self.find_seats(&state).await? else { return Flow::Continue(()) };
                 let base = found.map_or_else(|| unclaimed(&self.task, state.at), |it| it.value);
                 self.retell(&owed, &base, Answer::Nothing).await?;
-                self.claim(config, kind, state, last, won).await
+                self.claim(config, kind, NewClaim { state, last, seats }, won).await
             }
             // There is no chain: nothing to tell of it, and nobody to watch.
             (Step::TellAndAck { .. } | Step::Watch { .. }, None) => ControlFlow::Continue(()),
@@ -220,17 +234,18 @@ impl Errand {
         }
     }
 
-    /// Claims the task, and if that is accepted has it done.
+    /// Claims the task, together with its seats, and if that is accepted has it done.
     async fn claim(
         &self,
         config: &Config,
         kind: &KindConfig,
-        state: TaskState,
-        last: u64,
+        claim: NewClaim,
         won: &mut Vec<Won>,
     ) -> Flow {
-        let sent = self.desk.now();
-        match self.write(&state, last).await {
+        let (bus, sent) = (&self.desk.fleet.bus, self.desk.now());
+        let NewClaim { state, last, seats } = claim;
+        let (stream, chain) = (subject::STATE, &self.chain);
+        match store::compare_and_set_with(bus, stream, chain, &state, last, &seats).await {
             Ok(Cas::Stored(seq)) => {
                 // From here on they are the claim's.
                 won.clear();

@@ -4,12 +4,12 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
 
-use domain::{GateName, HolderId, Key, Kind};
+use domain::{Epoch, GateName, HolderId, Key, Kind};
 use fleet::{Fleet, beat::Vitals};
 use kit::Instant;
 use tokio::sync::Notify;
@@ -34,13 +34,15 @@ pub(crate) struct Desk {
     /// By task, the attempt that was given up when its lease was over.
     abandoned: Mutex<BTreeMap<(Kind, Key), u32>>,
     paces: Mutex<Paces>,
+    /// Every slot is occupied, and a kind has none.
+    crowded: AtomicBool,
     /// When trouble with the bus was last logged, and how often it was not since.
     grumbled: Mutex<Option<(Instant, u64)>>,
 }
 
 /// The right to attend to a task within this process; given up when dropped.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct Attending {
     desk: Arc<Desk>,
     task: (Kind, Key),
 }
@@ -67,6 +69,7 @@ impl Desk {
             attended: Mutex::default(),
             abandoned: Mutex::default(),
             paces: Mutex::default(),
+            crowded: AtomicBool::new(false),
             grumbled: Mutex::default(),
         }
     }
@@ -80,11 +83,11 @@ impl Desk {
         self.started.elapsed()
     }
 
-    /// Takes the seat at a task; `None` while another delivery of it is attended to here.
-    pub(crate) fn sit(self: &Arc<Self>, kind: &Kind, key: Key) -> Option<Seat> {
+    /// Attends to a task; `None` while another delivery of it is attended to here.
+    pub(crate) fn attend_to(self: &Arc<Self>, kind: &Kind, key: Key) -> Option<Attending> {
         let task = (kind.clone(), key);
         let free = lock(&self.attended).insert(task.clone());
-        free.then(|| Seat { desk: self.clone(), task })
+        free.then(|| Attending { desk: self.clone(), task })
     }
 
     pub(crate) fn count_running(&self) -> Running<'_> {
@@ -111,7 +114,7 @@ impl Desk {
         self.latches.first_of(&self.fleet.config().needs(kind))
     }
 
-    /// Takes in the paces of all draining kinds. Whether any of them changed.
+    /// Takes in the paces of all draining gates. Whether any of them changed.
     pub(crate) fn paces(&self, paces: Paces) -> bool {
         let mut known = lock(&self.paces);
         let changed = *known != paces;
@@ -119,9 +122,19 @@ impl Desk {
         changed
     }
 
-    /// The pace of a draining kind, once it is known.
-    pub(crate) fn pace(&self, kind: &Kind) -> Option<usize> {
-        lock(&self.paces).get(kind).copied()
+    /// The pace of a gate's drain, once it is known for that very epoch.
+    pub(crate) fn pace(&self, gate: &GateName, epoch: Epoch) -> Option<u32> {
+        let paces = lock(&self.paces);
+        paces.get(gate).filter(|(counted_for, _)| *counted_for == epoch).map(|(_, pace)| *pace)
+    }
+
+    /// Takes in whether a kind waits for a slot that another kind has.
+    pub(crate) fn set_crowded(&self, crowded: bool) {
+        self.crowded.store(crowded, Ordering::Relaxed);
+    }
+
+    pub(crate) fn crowded(&self) -> bool {
+        self.crowded.load(Ordering::Relaxed)
     }
 
     pub(crate) fn vitals(&self) -> Vitals {
@@ -148,7 +161,7 @@ impl Desk {
     }
 }
 
-impl Drop for Seat {
+impl Drop for Attending {
     fn drop(&mut self) {
         lock(&self.desk.attended).remove(&self.task);
     }

@@ -4,7 +4,7 @@
 //! A kind is pulled only while every gate that it needs admits and none of them is latched.
 //! What a pull brings after that changed is judged again, and put back. While the gates are
 //! not known nothing is pulled; what runs goes on. Of each kind no more is under way here
-//! than its concurrency, and the pace of a drain, allow.
+//! than may be in the whole fleet; and after a task that found no seat its kind rests a little.
 
 mod lanes;
 pub(crate) mod limits;
@@ -24,7 +24,7 @@ use wire::subject;
 
 use self::lanes::{Admits, Brought, Lanes, Pull};
 use crate::{
-    attempt,
+    attempt::{self, seat},
     desk::{Desk, lock},
 };
 
@@ -62,7 +62,7 @@ struct Puller {
     queues: Arc<Queues>,
     lanes: Lanes,
     pulls: FuturesUnordered<BoxFuture<'static, Pulled>>,
-    attempts: JoinSet<()>,
+    attempts: JoinSet<bool>,
     kinds_running: HashMap<Id, Kind>,
 }
 
@@ -108,6 +108,7 @@ impl Puller {
                 Pulled { kind: pull.kind, result }
             }));
         }
+        self.desk.set_crowded(self.lanes.crowded());
         self.lanes.rest(self.desk.now())
     }
 
@@ -129,16 +130,19 @@ impl Puller {
         self.lanes.pulled(&kind, brought, self.desk.now());
     }
 
-    fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {
-        let id = match ended {
-            Ok((id, ())) => id,
+    fn ended(&mut self, ended: Result<(Id, bool), JoinError>) {
+        let (id, seatless) = match ended {
+            Ok(ended) => ended,
             Err(error) => {
                 tracing::error!(%error, "an attempt broke off");
-                error.id()
+                (error.id(), false)
             }
         };
         if let Some(kind) = self.kinds_running.remove(&id) {
             self.lanes.ended(&kind);
+            if seatless {
+                self.lanes.bar(&kind, self.desk.now().saturating_add(seat::REST / 2));
+            }
         }
     }
 
@@ -195,14 +199,13 @@ impl Queues {
 
 /// Whether tasks of `kind` may be pulled now.
 fn admits(desk: &Desk, kind: &Kind) -> Admits {
-    let Verdict::Open { probing, draining, .. } = desk.fleet.gates.verdict(kind) else {
+    let Verdict::Open { admitted, probing, .. } = desk.fleet.gates.verdict(kind) else {
         return Admits::No;
     };
     if desk.latched(kind).is_some() {
         return Admits::No;
     }
-    let config = desk.fleet.config();
-    let most = limits::at_most(config.kinds.get(kind), draining, desk.pace(kind));
+    let most = limits::at_most(desk, kind, &admitted);
     if probing.is_empty() { Admits::UpTo(most) } else { Admits::Single(most) }
 }
 

@@ -10,6 +10,7 @@ mod key;
 mod money;
 mod name;
 mod payment;
+mod seat;
 mod task;
 mod time;
 
@@ -27,5 +28,6 @@ pub use payment::{
     Doubt, Letter, Payee, Payment, PaymentNote, PaymentStage, Proof, Rejection, Sent, Settlement,
     Signed, Staged, Unfinished, Wallet,
 };
+pub use seat::{DrainPace, Row, Seat};
 pub use task::{Claim, Cost, Outcome, Phase, Task, TaskState, event_id};
 pub use time::Timestamp;

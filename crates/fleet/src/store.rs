@@ -41,6 +41,8 @@ pub enum StoreError {
     },
 }
 
+/// The server's codes for what passes: no leader just now, too many batches under way.
+const PASSING: [u64; 3] = [503, 10_176, 10_210];
 /// For how long a write is tried again before the caller hears of it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -76,6 +78,25 @@ pub async fn compare_and_set<T: Wire + PartialEq>(
     value: &T,
     last: u64,
 ) -> Result<Cas, StoreError> {
+    compare_and_set_with(bus, stream, subject, value, last, &[]).await
+}
+
+/// As [`compare_and_set`], and stores `others` in the same atomic batch: all or none. They lie
+/// in the same stream, on subjects of their own, and each carries what it expects.
+///
+/// Lost says that something among all of these was written first.
+///
+/// # Errors
+///
+/// As [`compare_and_set`].
+pub async fn compare_and_set_with<T: Wire + PartialEq>(
+    bus: &Bus,
+    stream: &str,
+    subject: &str,
+    value: &T,
+    last: u64,
+    others: &[Put],
+) -> Result<Cas, StoreError> {
     let begun = kit::Clock.instant();
     let failed = |source| StoreError::Put { subject: subject.to_owned(), source };
     loop {
@@ -85,17 +106,26 @@ pub async fn compare_and_set<T: Wire + PartialEq>(
             expect: Expect::Last(last),
             id: None,
         };
-        let error = match bus.put(put).await {
+        // Last in the batch, so that its own sequence is the one that comes back.
+        let stored = match others {
+            [] => bus.put(put).await,
+            others => bus.put_all(others.iter().cloned().chain([put]).collect()).await,
+        };
+        let error = match stored {
             Ok(seq) => return Ok(Cas::Stored(seq)),
             Err(error) => error,
         };
         let open = match error {
             PutError::Moved { .. } | PutError::Exists { .. } | PutError::Unknown { .. } => true,
-            PutError::Busy { .. } | PutError::Refused { code: 503, .. } => false,
+            PutError::Busy { .. } => false,
+            PutError::Refused { code, .. } if PASSING.contains(&code) => false,
             PutError::Refused { .. } => return Err(failed(error)),
         };
         if open && let Some(ended) = look_up(bus, stream, subject, value, last).await {
             return Ok(ended);
+        }
+        if !others.is_empty() && matches!(error, PutError::Moved { .. }) {
+            return Ok(Cas::Lost);
         }
         if PATIENCE < begun.elapsed() {
             return Err(failed(error));

@@ -15,7 +15,7 @@ use logic::{pace::KindLimit, view::Verdict};
 use tokio_util::sync::CancellationToken;
 use wire::subject;
 
-use crate::Keeper;
+use crate::{Keeper, announce::Announced};
 
 const EVERY: Duration = Duration::from_secs(1);
 /// Changes that come together are enforced together.
@@ -47,10 +47,12 @@ struct Steps {
 pub(crate) async fn enforce(keeper: Keeper, shutdown: CancellationToken) {
     let mut changes = keeper.fleet.gates.changes();
     let mut held: BTreeMap<Kind, Held> = BTreeMap::new();
+    let mut announced = Announced::default();
     let mut forgot = keeper.fleet.clock.instant();
     loop {
         if keeper.fleet.gates.doubt().is_none() {
             let gates = keeper.gates();
+            announced.announce(&keeper, &gates).await;
             for kind in keeper.fleet.config().kinds.keys() {
                 let held = held.entry(kind.clone()).or_default();
                 let trouble = match enforce_kind(&keeper, &gates, kind, held).await {

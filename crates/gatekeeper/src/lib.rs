@@ -8,10 +8,11 @@
 //! * `commands`: what people say;
 //! * `rounds`: each second, what no message announces: `canary`, `drain`,
 //!   `reminders`, `retell`, `garbled`;
-//! * `enforce`: consumers held to the pace, which `progress` counts;
+//! * `enforce`: consumers held to the pace, which `progress` counts and `announce` writes down;
 //! * `standing`, `record`, `moves`, `tell`: reading a gate, its incident, moving it,
 //!   and telling so.
 
+mod announce;
 mod canary;
 mod commands;
 mod config;

@@ -44,6 +44,7 @@ mod latch;
 mod lease;
 mod outcome;
 mod report;
+pub mod seat;
 #[cfg(test)]
 mod stories;
 

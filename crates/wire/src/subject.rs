@@ -1,6 +1,6 @@
 //! Every subject, stream and consumer, in one place.
 
-use domain::{Cause, Epoch, GateName, Key, Kind, SensorName, ServiceName};
+use domain::{Cause, Epoch, GateName, Key, Kind, Row, SensorName, ServiceName};
 
 /// Work to do and the gate log. One stream, so that a create can be fenced by the gates.
 pub const WORK: &str = "WORK";
@@ -45,6 +45,19 @@ pub fn parse_task(subject: &str) -> Option<(Kind, Key)> {
 
 pub fn state(kind: &Kind, key: Key) -> String {
     format!("state.{kind}.{key}")
+}
+
+/// One seat of a row; see [`domain::Seat`].
+pub fn seat(row: &Row, number: u32) -> String {
+    match row {
+        Row::Kind(kind) => format!("seat.kind.{kind}.{number}"),
+        Row::Gate(gate) => format!("seat.gate.{gate}.{number}"),
+    }
+}
+
+/// The pace of a gate's drain; see [`domain::DrainPace`].
+pub fn pace(gate: &GateName) -> String {
+    format!("pace.{gate}")
 }
 
 pub fn gate(name: &GateName, epoch: Epoch) -> String {

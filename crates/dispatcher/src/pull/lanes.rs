@@ -155,6 +155,18 @@ impl Lanes {
         lane.running = lane.running.saturating_sub(1);
     }
 
+    /// A lane is not to be pulled before `until`.
+    pub(crate) fn bar(&mut self, kind: &Kind, until: Duration) {
+        let lane = self.lane(kind);
+        lane.barred_until = lane.barred_until.max(until);
+    }
+
+    /// Whether every slot is occupied while a lane that may be pulled has none.
+    pub(crate) fn crowded(&self) -> bool {
+        let without = |lane: &Lane| lane.unpulled() && lane.running == 0;
+        self.slots <= self.occupied() && self.lanes.iter().any(without)
+    }
+
     fn occupied(&self) -> usize {
         self.lanes.iter().map(|lane| lane.pulling + lane.running).sum()
     }

@@ -38,7 +38,9 @@ pub(super) fn streams(replicas: usize) -> Vec<Stream> {
     let state = Stream {
         description: Some("where each task stands".to_owned()),
         max_messages_per_subject: 1,
-        ..never_shrinks(subject::STATE, &["state.>"], replicas)
+        // A claim and the seats that it takes are stored together or not at all.
+        allow_atomic_publish: true,
+        ..never_shrinks(subject::STATE, &["state.>", "seat.>", "pace.>"], replicas)
     };
     let record = Stream {
         description: Some("what happened, for ever".to_owned()),

@@ -1,5 +1,6 @@
 use domain::{
-    Actor, Admission, Canary, Epoch, Gate, GateState, Incident, JoinedFailure, SourceKey, Trigger,
+    Actor, Admission, Canary, DrainPace, Epoch, Gate, GateState, Incident, JoinedFailure,
+    SourceKey, Trigger,
 };
 
 use super::{DecodeError, Wire, at, parse, parse_all, texts};
@@ -139,6 +140,26 @@ impl Wire for Canary {
             begun: at(canary.begun_ms),
             released: canary.released,
             kind: parse("kind", &canary.kind)?,
+        })
+    }
+}
+
+impl Wire for DrainPace {
+    type Proto = proto::DrainPace;
+
+    fn to_proto(&self) -> proto::DrainPace {
+        proto::DrainPace {
+            gate: self.gate.to_string(),
+            epoch: self.epoch.get(),
+            at_once: self.at_once,
+        }
+    }
+
+    fn of_proto(pace: proto::DrainPace) -> Result<Self, DecodeError> {
+        Ok(DrainPace {
+            gate: parse("gate", &pace.gate)?,
+            epoch: Epoch::new(pace.epoch),
+            at_once: pace.at_once,
         })
     }
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use domain::{Claim, Cost, MicroUsd, Outcome, Phase, Sats, Task, TaskState};
+use domain::{Claim, Cost, MicroUsd, Outcome, Phase, Sats, Seat, Task, TaskState};
 
 use super::{DecodeError, Wire, at, millis, parse, parse_all, parse_some, required, text, texts};
 use crate::{
@@ -69,6 +69,26 @@ impl Wire for TaskState {
             admitted: state.admitted.into_iter().map(Wire::of_proto).collect::<Result<_, _>>()?,
             canary: parse_all("canary", &state.canary)?,
             phase: phase_of(required("phase", state.phase)?)?,
+        })
+    }
+}
+
+impl Wire for Seat {
+    type Proto = proto::Seat;
+
+    fn to_proto(&self) -> proto::Seat {
+        proto::Seat {
+            kind: self.kind.to_string(),
+            task: self.task.to_string(),
+            attempt: self.attempt,
+        }
+    }
+
+    fn of_proto(seat: proto::Seat) -> Result<Self, DecodeError> {
+        Ok(Seat {
+            kind: parse("kind", &seat.kind)?,
+            task: parse("task", &seat.task)?,
+            attempt: seat.attempt,
         })
     }
 }
@@ -287,6 +307,15 @@ mod tests {
             };
             assert_eq!(TaskState::decode(&state.encode()).unwrap(), state);
         }
+    }
+
+    /// A seat names its occupant, and one that names nobody makes no sense.
+    #[test]
+    fn a_seat_reads_back() {
+        let key = domain::SourceKey::key(&"welcome/SP1".parse().unwrap());
+        let seat = Seat { kind: "welcome".parse().unwrap(), task: key, attempt: 3 };
+        assert_eq!(Seat::decode(&seat.encode()).unwrap(), seat);
+        assert!(Seat::decode(b"").is_err());
     }
 
     /// What a handler answers is kept as far as the chain and an event can hold it, and no

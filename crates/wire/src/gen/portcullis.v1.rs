@@ -278,6 +278,17 @@ pub struct Canary {
     #[prost(string, tag = "8")]
     pub kind: ::prost::alloc::string::String,
 }
+/// How many attempts at once a DRAINING gate lets through, on `pace.<gate>` in STATE.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DrainPace {
+    #[prost(string, tag = "1")]
+    pub gate: ::prost::alloc::string::String,
+    /// Of the DRAINING message that it was counted under.
+    #[prost(uint64, tag = "2")]
+    pub epoch: u64,
+    #[prost(uint32, tag = "3")]
+    pub at_once: u32,
+}
 /// The failures that belong together, on `incident.<gate>.<number>` in RECORD.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Incident {
@@ -650,6 +661,18 @@ pub mod task_state {
         #[prost(message, tag = "14")]
         Parked(super::Parked),
     }
+}
+/// Who sits in a seat, on `seat.kind.<kind>.<number>` and `seat.gate.<gate>.<number>` in STATE;
+/// written in one atomic batch with the claim of that attempt.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Seat {
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    /// 32 hex digits: the task's key.
+    #[prost(string, tag = "2")]
+    pub task: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "3")]
+    pub attempt: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Cost {

@@ -1,0 +1,135 @@
+//! Finding free seats for a claim, and waiting for one.
+//!
+//! What is limited and which seat is free is [`logic::attempt::seat`]'s to say. With no seat
+//! free the task waits here, so that it begins as soon as one is; briefly, since it holds a
+//! slot of this dispatcher, and very briefly when another kind wants that slot.
+
+use std::{ops::ControlFlow, time::Duration};
+
+use bus::{Expect, Put};
+use domain::{Key, Kind, Seat, TaskState};
+use fleet::store::{self, StoreError, Versioned};
+use logic::attempt::seat::{FreeSeat, Limit, Look, Search, Seen};
+use wire::{Wire as _, subject};
+
+use super::{Answer, Errand};
+use crate::pull::limits;
+
+/// For so long a task waits for a seat in its place, counted from when it came.
+const WAIT_MAX: Duration = Duration::from_secs(3);
+/// For so long when another kind waits for the slot.
+const WAIT_CROWDED: Duration = Duration::from_millis(250);
+/// Between two looks, at first and later; the upper half of it at random.
+const LOOK_SOON: Duration = Duration::from_millis(30);
+const LOOK_LATER: Duration = Duration::from_millis(200);
+/// How long a task is put back for which there was no seat; the upper half of it at random.
+pub(crate) const REST: Duration = Duration::from_secs(1);
+
+impl Errand {
+    /// The seats to be written together with `claim`: one free in each row that limits it, none
+    /// when nothing does. Continues when the claim is to be decided on again: a gate has
+    /// moved, or after a wait there is a free seat.
+    pub(super) async fn find_seats(
+        &self,
+        claim: &TaskState,
+    ) -> ControlFlow<Answer, Option<Vec<Put>>> {
+        let (desk, admission) = (&self.desk, self.admission());
+        let mut kept = desk.now();
+        let mut waited = false;
+        loop {
+            let Some(limits) = limits::of(desk, &self.kind, &claim.admitted) else {
+                return ControlFlow::Continue(None);
+            };
+            match self.look(limits).await {
+                Ok(Some(free)) if !waited => {
+                    return ControlFlow::Continue(Some(self.puts(free, claim.attempt)));
+                }
+                Ok(Some(_)) => return ControlFlow::Continue(None),
+                Ok(None) => waited = true,
+                Err(error) => return ControlFlow::Break(self.after(error).await),
+            }
+            let patience = if desk.crowded() { WAIT_CROWDED } else { WAIT_MAX };
+            if patience <= self.begun.elapsed() {
+                tracing::debug!(source_key = %self.task.source_key, "no seat is free, put back");
+                return ControlFlow::Break(Answer::NoSeat(jittered(REST)));
+            }
+            let pause = (self.begun.elapsed() / 4).clamp(LOOK_SOON, LOOK_LATER);
+            tokio::select! {
+                () = desk.stopping.cancelled() => {
+                    return ControlFlow::Break(Answer::PutBack(Duration::ZERO));
+                }
+                () = desk.fleet.clock.sleep(jittered(pause)) => (),
+            }
+            if self.admission() != admission || desk.latched(&self.kind).is_some() {
+                return ControlFlow::Continue(None);
+            }
+            if LOOK_LATER <= desk.now().saturating_sub(kept) {
+                kept = desk.now();
+                if let Err(error) = self.delivery.progress().await {
+                    desk.grumble("keep a delivery", error);
+                }
+            }
+        }
+    }
+
+    /// A free seat in each row; `None` when a row is full.
+    async fn look(&self, limits: Vec<Limit>) -> Result<Option<Vec<FreeSeat>>, StoreError> {
+        let bus = &self.desk.fleet.bus;
+        let mut search = Search::new(limits, kit::fresh_number);
+        loop {
+            match search.next() {
+                Look::Take(free) => return Ok(Some(free)),
+                Look::Full(row) => {
+                    tracing::debug!(?row, source_key = %self.task.source_key, "no seat is free");
+                    return Ok(None);
+                }
+                Look::Seat { row, number } => {
+                    let on = subject::seat(&row, number);
+                    let found = bus.last(subject::STATE, &on).await?;
+                    search.saw(found.map_or(Seen::Empty(0), |found| seen(&on, found)));
+                }
+                Look::Chain { kind, task } => {
+                    search.saw_chain(self.chain_of(&kind, task).await?.as_ref());
+                }
+            }
+        }
+    }
+
+    async fn chain_of(&self, kind: &Kind, task: Key) -> Result<Option<TaskState>, StoreError> {
+        let chain = subject::state(kind, task);
+        match store::read(&self.desk.fleet.bus, subject::STATE, &chain).await {
+            Ok(found) => Ok(found.map(|Versioned { value, .. }| value)),
+            Err(StoreError::Garbled { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn puts(&self, free: Vec<FreeSeat>, attempt: u32) -> Vec<Put> {
+        let seat = Seat { kind: self.kind.clone(), task: self.key, attempt };
+        let put = |free: FreeSeat| Put {
+            subject: subject::seat(&free.row, free.number),
+            body: seat.encode(),
+            expect: Expect::Last(free.last),
+            id: None,
+        };
+        free.into_iter().map(put).collect()
+    }
+}
+
+/// An empty message is how a person clears a seat that makes no sense.
+fn seen(on: &str, found: bus::Stored) -> Seen {
+    if found.body.is_empty() {
+        return Seen::Empty(found.seq);
+    }
+    match Seat::decode(&found.body) {
+        Ok(seat) => Seen::Seat(seat, found.seq),
+        Err(error) => {
+            tracing::error!(on, %error, "a seat makes no sense and counts as taken");
+            Seen::Garbled
+        }
+    }
+}
+
+fn jittered(full: Duration) -> Duration {
+    full.mul_f64(0.5 + kit::chance() / 2.0)
+}
