@@ -72,11 +72,11 @@ async fn what_comes_back_together(concurrency: usize) {
     let claims = Claims::follow(&world, "echo").await;
     // Late enough for every task to have been tried once by then.
     let together = tokio::time::Instant::now() + Duration::from_secs(8);
-    let crowd = Crowd::start(&world, move |request| {
+    let crowd = Crowd::start(&world, move |request, _| {
         let left = together.saturating_duration_since(tokio::time::Instant::now());
         match request.attempt {
-            1 => (Duration::ZERO, failed("target.invalid", Some(left))),
-            _ => (Duration::from_millis(150), done()),
+            1 => Some((Duration::ZERO, failed("target.invalid", Some(left)))),
+            _ => Some((Duration::from_millis(150), done())),
         }
     })
     .await;
@@ -127,7 +127,7 @@ async fn a_drain_keeps_its_pace(drain_max: usize) {
     drop(refuses);
 
     let claims = Claims::follow(&world, "echo").await;
-    let crowd = Crowd::start(&world, |_| (Duration::from_millis(150), done())).await;
+    let crowd = Crowd::start(&world, |_, _| Some((Duration::from_millis(150), done()))).await;
     let opened = world
         .cli(&["gate", "open", "relay", "--note", "cleared", "--as", "ann", "--no-wait"])
         .await;
@@ -152,29 +152,34 @@ async fn a_drain_of_two_is_two_in_the_whole_fleet() {
     a_drain_keeps_its_pace(2).await;
 }
 
-/// G4, W1: a dispatcher dies in the only seat. Once its task is taken over the seat is free,
-/// and all others are done, one at a time.
+/// G4, W1: every dispatcher dies, one of them in the only seat, while all the others' tasks wait
+/// for it. Nothing begins before that task is taken over; then the seat is free, and all are
+/// done by those who came, one at a time.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_dies_in_a_seat_gives_it_up() {
     let world = World::start(&config("concurrency = 1", "")).await;
     let claims = Claims::follow(&world, "echo").await;
-    let hangs = Echo::start(&world.bus, "echo", |_, _| Says::Never).await;
-    let mut dies = world.spawn("dispatcher", &[]);
-    world.queue("echo", "echo/0").await;
-    eventually("the attempt to begin", || async { (hangs.asked().len() == 1).then_some(()) }).await;
-    dies.kill().await;
-    drop(hangs);
-    let crowd = Crowd::start(&world, |_| (Duration::from_millis(50), done())).await;
-    let _services = [
-        world.spawn("gatekeeper", &[]),
-        world.spawn("dispatcher", &["--slots", "2"]),
-        world.spawn("dispatcher", &["--slots", "2"]),
-    ];
-    for number in 1..TASKS {
-        world.queue("echo", &name(number)).await;
+    let together = tokio::time::Instant::now() + Duration::from_secs(6);
+    let crowd = Crowd::start(&world, move |request, before| {
+        let left = together.saturating_duration_since(tokio::time::Instant::now());
+        match request.attempt {
+            1 => Some((Duration::ZERO, failed("target.invalid", Some(left)))),
+            _ if before == TASKS => None,
+            _ => Some((Duration::from_millis(50), done())),
+        }
+    })
+    .await;
+    let _keeper = world.spawn("gatekeeper", &[]);
+    let mut dying: Vec<_> = (0..3).map(|_| world.spawn("dispatcher", &["--slots", "4"])).collect();
+    queue_all(&world).await;
+    eventually("one to hang in the seat", || async { (TASKS < crowd.asked()).then_some(()) }).await;
+    for dispatcher in &mut dying {
+        dispatcher.kill().await;
     }
+    let _fleet: Vec<_> = (0..3).map(|_| world.spawn("dispatcher", &["--slots", "4"])).collect();
     completed_all(&world).await;
-    let taken = world.state("echo", "echo/0").await.unwrap();
-    assert_eq!((taken.attempt, taken.charged), (2, 1), "it was taken over");
+    let lost = world.events("event.failure.echo.dispatcher.lost").await;
+    assert_eq!(lost.len(), 1, "{lost:?}");
     assert_eq!((crowd.widest(), claims.widest().await), (1, 1));
+    assert_eq!(crowd.asked(), 2 * TASKS + 1);
 }

@@ -9,6 +9,7 @@ mod canary;
 mod ending;
 mod lease;
 mod message;
+mod occupant;
 pub(crate) mod seat;
 mod told;
 mod watch;

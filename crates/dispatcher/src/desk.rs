@@ -12,6 +12,7 @@ use std::{
 use domain::{Epoch, GateName, HolderId, Key, Kind};
 use fleet::{Fleet, beat::Vitals};
 use kit::Instant;
+use logic::attempt::{Watch, Watched};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +35,8 @@ pub(crate) struct Desk {
     /// By task, the attempt that was given up when its lease was over.
     abandoned: Mutex<BTreeMap<(Kind, Key), u32>>,
     paces: Mutex<Paces>,
+    /// Claims in seats that were waited for, by task: since when each stands still.
+    occupants: Mutex<BTreeMap<(Kind, Key), Watch>>,
     /// Every slot is occupied, and a kind has none.
     crowded: AtomicBool,
     /// When trouble with the bus was last logged, and how often it was not since.
@@ -55,6 +58,8 @@ pub(crate) struct Running<'a>(&'a AtomicU32);
 const GRUMBLE_EVERY: Duration = Duration::from_secs(10);
 /// More given-up attempts than that are not remembered one by one.
 const ABANDONED_MAX: usize = 10_000;
+/// Nor more claims in seats than that.
+const OCCUPANTS_MAX: usize = 10_000;
 
 impl Desk {
     pub(crate) fn new(fleet: Fleet, stopping: CancellationToken) -> Self {
@@ -69,6 +74,7 @@ impl Desk {
             attended: Mutex::default(),
             abandoned: Mutex::default(),
             paces: Mutex::default(),
+            occupants: Mutex::default(),
             crowded: AtomicBool::new(false),
             grumbled: Mutex::default(),
         }
@@ -107,6 +113,34 @@ impl Desk {
     /// Whether this process gave up that attempt. It answers so once.
     pub(crate) fn take_abandoned(&self, kind: &Kind, key: Key, attempt: u32) -> bool {
         lock(&self.abandoned).remove(&(kind.clone(), key)) == Some(attempt)
+    }
+
+    /// Whether the claim of a task has stood still at `seq` for a whole `lease` of this desk's
+    /// clock; `asked` is the time just before that was read. It answers so once.
+    pub(crate) fn stands_still(
+        &self,
+        task: (Kind, Key),
+        seq: u64,
+        lease: Duration,
+        asked: Duration,
+    ) -> bool {
+        let now = self.now();
+        let mut occupants = lock(&self.occupants);
+        if OCCUPANTS_MAX <= occupants.len() {
+            occupants.clear();
+        }
+        let watch = occupants.entry(task.clone()).or_insert(Watch::new(lease, seq, now));
+        match watch.saw(seq, asked) {
+            Watched::Until(_) => false,
+            Watched::Moved => {
+                *watch = Watch::new(lease, seq, now);
+                false
+            }
+            Watched::Lost => {
+                occupants.remove(&task);
+                true
+            }
+        }
     }
 
     /// The first gate that `kind` needs and this dispatcher is latched on.

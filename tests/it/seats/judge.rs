@@ -26,10 +26,11 @@ pub(super) struct Crowd {
 }
 
 impl Crowd {
-    /// `script`: how long a request takes, and what it comes to.
+    /// `script`: how long a request takes, and what it comes to; it sees how many came before.
+    /// What it has nothing for is neither answered nor counted among those at a time.
     pub(super) async fn start(
         world: &World,
-        script: impl Fn(&RunRequest) -> (Duration, Outcome) + Send + 'static,
+        script: impl Fn(&RunRequest, usize) -> Option<(Duration, Outcome)> + Send + 'static,
     ) -> Crowd {
         let on = subject::service_run(&"echo".parse().unwrap());
         let (mut inbox, bus) = (world.bus.serve(&on, "echo").await.unwrap(), world.bus.clone());
@@ -39,8 +40,9 @@ impl Crowd {
         let (count, most) = (asked.clone(), widest.clone());
         let serving = tokio::spawn(async move {
             while let Ok(question) = inbox.question(&bus).await {
-                let (takes, outcome) = script(&RunRequest::decode(&question.body).unwrap());
-                count.fetch_add(1, Ordering::SeqCst);
+                let before = count.fetch_add(1, Ordering::SeqCst);
+                let request = RunRequest::decode(&question.body).unwrap();
+                let Some((takes, outcome)) = script(&request, before) else { continue };
                 most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 let now = now.clone();
                 tokio::spawn(async move {

@@ -2,17 +2,18 @@
 //!
 //! What is limited and which seat is free is [`logic::attempt::seat`]'s to say. With no seat
 //! free the task waits here, so that it begins as soon as one is; briefly, since it holds a
-//! slot of this dispatcher, and very briefly when another kind wants that slot.
+//! slot of this dispatcher, and very briefly when another kind wants that slot. Meanwhile it
+//! watches who sits there ([`super::occupant`]).
 
 use std::{ops::ControlFlow, time::Duration};
 
 use bus::{Expect, Put};
-use domain::{Key, Kind, Seat, TaskState};
-use fleet::store::{self, StoreError, Versioned};
+use domain::{Seat, TaskState};
+use fleet::store::{self, StoreError};
 use logic::attempt::seat::{FreeSeat, Limit, Look, Search, Seen};
 use wire::{Wire as _, subject};
 
-use super::{Answer, Errand};
+use super::{Answer, Errand, occupant::Occupant};
 use crate::pull::limits;
 
 /// For so long a task waits for a seat in its place, counted from when it came.
@@ -24,6 +25,14 @@ const LOOK_SOON: Duration = Duration::from_millis(30);
 const LOOK_LATER: Duration = Duration::from_millis(200);
 /// How long a task is put back for which there was no seat; the upper half of it at random.
 pub(crate) const REST: Duration = Duration::from_secs(1);
+
+/// What a look came to.
+enum Looked {
+    /// A free seat in each row.
+    Free(Vec<FreeSeat>),
+    /// A row was full; who was found in the seats.
+    Full(Vec<Occupant>),
+}
 
 impl Errand {
     /// The seats to be written together with `claim`: one free in each row that limits it, none
@@ -41,11 +50,16 @@ impl Errand {
                 return ControlFlow::Continue(None);
             };
             match self.look(limits).await {
-                Ok(Some(free)) if !waited => {
+                Ok(Looked::Free(free)) if !waited => {
                     return ControlFlow::Continue(Some(self.puts(free, claim.attempt)));
                 }
-                Ok(Some(_)) => return ControlFlow::Continue(None),
-                Ok(None) => waited = true,
+                Ok(Looked::Free(_)) => return ControlFlow::Continue(None),
+                Ok(Looked::Full(occupants)) => {
+                    waited = true;
+                    if self.take_over_the_silent(occupants).await {
+                        continue;
+                    }
+                }
                 Err(error) => return ControlFlow::Break(self.after(error).await),
             }
             let patience = if desk.crowded() { WAIT_CROWDED } else { WAIT_MAX };
@@ -72,35 +86,31 @@ impl Errand {
         }
     }
 
-    /// A free seat in each row; `None` when a row is full.
-    async fn look(&self, limits: Vec<Limit>) -> Result<Option<Vec<FreeSeat>>, StoreError> {
+    /// Looks for a free seat in each row.
+    async fn look(&self, limits: Vec<Limit>) -> Result<Looked, StoreError> {
         let bus = &self.desk.fleet.bus;
+        let mut occupants = Vec::new();
         let mut search = Search::new(limits, kit::fresh_number);
         loop {
             match search.next() {
-                Look::Take(free) => return Ok(Some(free)),
-                Look::Full(row) => {
-                    tracing::debug!(?row, source_key = %self.task.source_key, "no seat is free");
-                    return Ok(None);
-                }
+                Look::Take(free) => return Ok(Looked::Free(free)),
+                Look::Full(_) => return Ok(Looked::Full(occupants)),
                 Look::Seat { row, number } => {
                     let on = subject::seat(&row, number);
                     let found = bus.last(subject::STATE, &on).await?;
                     search.saw(found.map_or(Seen::Empty(0), |found| seen(&on, found)));
                 }
                 Look::Chain { kind, task } => {
-                    search.saw_chain(self.chain_of(&kind, task).await?.as_ref());
+                    let asked = self.desk.now();
+                    let on = subject::state(&kind, task);
+                    let chain = match store::read(bus, subject::STATE, &on).await {
+                        Err(StoreError::Garbled { .. }) => None,
+                        read => read?,
+                    };
+                    search.saw_chain(chain.as_ref().map(|chain| &chain.value));
+                    occupants.extend(chain.map(|chain| Occupant { kind, task, chain, asked }));
                 }
             }
-        }
-    }
-
-    async fn chain_of(&self, kind: &Kind, task: Key) -> Result<Option<TaskState>, StoreError> {
-        let chain = subject::state(kind, task);
-        match store::read(&self.desk.fleet.bus, subject::STATE, &chain).await {
-            Ok(found) => Ok(found.map(|Versioned { value, .. }| value)),
-            Err(StoreError::Garbled { .. }) => Ok(None),
-            Err(error) => Err(error),
         }
     }
 
