@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use domain::{Cost, GateState, Outcome};
+use domain::{Cost, GateState, Outcome, Row};
 
 use self::judge::{Claims, Crowd};
 use crate::harness::{Echo, Says, World, eventually};
@@ -182,4 +182,23 @@ async fn whoever_dies_in_a_seat_gives_it_up() {
     assert_eq!(lost.len(), 1, "{lost:?}");
     assert_eq!((crowd.widest(), claims.widest().await), (1, 1));
     assert_eq!(crowd.asked(), 2 * TASKS + 1);
+}
+
+/// G4: a seat that makes no sense counts as taken, and says so; an empty message clears it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_garbled_seat_is_taken_until_a_person_clears_it() {
+    let world = World::start(&config("concurrency = 1", "")).await;
+    let crowd = Crowd::start(&world, |_, _| Some((Duration::ZERO, done()))).await;
+    let write = async |body: &[u8]| {
+        let subject = wire::subject::seat(&Row::Kind("echo".parse().unwrap()), 0);
+        let (body, expect, id) = (body.to_vec(), bus::Expect::Nothing, None);
+        world.bus.put(bus::Put { subject, body, expect, id }).await.unwrap();
+    };
+    write(b"\xff\xffno").await;
+    let mut dispatcher = world.spawn("dispatcher", &[]);
+    world.queue("echo", "echo/0").await;
+    dispatcher.says("no seat is free, put back", crate::harness::PATIENCE).await.unwrap();
+    assert_eq!((crowd.asked(), world.state("echo", "echo/0").await), (0, None));
+    write(b"").await;
+    world.phase("echo", "echo/0", "completed").await;
 }

@@ -3,7 +3,7 @@
 use domain::{GateName, GateState};
 use wire::subject;
 
-use crate::harness::{PATIENCE, World, world::ECHO_CONFIG};
+use crate::harness::{Echo, PATIENCE, Says, World, world::ECHO_CONFIG};
 
 /// A service on a bus that was never set up ends with the command that sets it up.
 #[tokio::test(flavor = "multi_thread")]
@@ -96,4 +96,37 @@ async fn mistakes_in_the_file_are_told_with_their_lines() {
     for part in ["portcullis.toml:6", "1x", "portcullis.toml:8", "leese", "lease"] {
         assert!(said.contains(part), "{part} is not in: {said}");
     }
+}
+
+/// A bus that was set up before there were seats: `apply` mends STATE in place, what lies in it
+/// stays, and the next claim takes a seat.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_state_stream_is_mended_in_place() {
+    let world = World::bare().await;
+    let before = bus::stream::Config {
+        name: subject::STATE.to_owned(),
+        subjects: vec!["state.>".to_owned()],
+        max_messages_per_subject: 1,
+        deny_delete: true,
+        deny_purge: true,
+        num_replicas: 1,
+        ..bus::stream::Config::default()
+    };
+    world.bus.ensure_stream(before).await.unwrap();
+    let put = bus::Put {
+        subject: "state.other.0".to_owned(),
+        body: b"kept".to_vec(),
+        expect: bus::Expect::Last(0),
+        id: None,
+    };
+    world.bus.put(put).await.unwrap();
+    world.apply(&ECHO_CONFIG.replace("attempts = 3", "attempts = 3\nconcurrency = 1")).await;
+    let kept = world.bus.last(subject::STATE, "state.other.0").await.unwrap().unwrap();
+    assert_eq!(kept.body.as_ref(), b"kept");
+
+    let _echo = Echo::start(&world.bus, "echo", |_, _| Says::done()).await;
+    let _dispatcher = world.spawn("dispatcher", &[]);
+    world.queue("echo", "echo/0").await;
+    world.phase("echo", "echo/0", "completed").await;
+    assert!(world.bus.last(subject::STATE, "seat.kind.echo.0").await.unwrap().is_some());
 }

@@ -7,10 +7,14 @@
 //! | PROBING        | 1                                                             |
 //! | CLOSED, absent | the consumer is paused, and set for the canary that comes next |
 //!
-//! A kind's limit is its share of the pace of every gate that it needs, or its own
+//! That pace is kept by the seats that claims take, over all kinds and dispatchers: see
+//! [`crate::attempt::seat`]. The limit of a kind's consumer only keeps the broker from
+//! delivering much more than could be claimed, and says nothing of what it delivers again.
+//!
+//! That limit is the kind's share of the pace of every gate that it needs, or its own
 //! concurrency if that is less, and its resting tasks on top: a resting message keeps its
-//! slot in the consumer. Kinds that another gate holds back have no part in the sharing. The limit is a second line behind the gates, so a share is never
-//! zero: a kind with nothing waiting must not starve another.
+//! slot in the consumer. Kinds that another gate holds back have no part in the sharing. A
+//! share is never zero: a kind with nothing waiting must not starve another.
 //!
 //! Everything is a function of the newest gate messages and of what was told, each event
 //! counted once, in whatever order; so every gatekeeper comes to the same limits by itself.

@@ -220,8 +220,8 @@ mod tests {
     use super::*;
 
     /// Runs a story over the kinds `a`, `b` and `c`, a step a line, and compares what was
-    /// pulled: `open <kinds>` (`!` for single, `<n` for at most n), `next`, `task|nothing|trouble <kind>`, `ended <kind>`, `wait
-    /// <millis>`.
+    /// pulled: `open <kinds>` (`!` for single, `<n` for at most n), `next`, `task|nothing|trouble <kind>`, `ended <kind>`, `bar
+    /// <kind>` for half a second, `crowded`, `wait <millis>`.
     #[track_caller]
     fn check(slots: usize, story: &str, answer: &[&str]) {
         let mut lanes = Lanes::new(slots);
@@ -252,6 +252,8 @@ mod tests {
                 "nothing" => lanes.pulled(&kind(), Brought::Nothing, now),
                 "trouble" => lanes.pulled(&kind(), Brought::Trouble, now),
                 "ended" => lanes.ended(&kind()),
+                "bar" => lanes.bar(&kind(), now + Duration::from_millis(500)),
+                "crowded" => pulls.push(format!("crowded {}", lanes.crowded())),
                 "wait" => now += Duration::from_millis(rest.parse().unwrap()),
                 other => panic!("no step {other:?}"),
             }
@@ -383,6 +385,43 @@ mod tests {
              ended a
              next",
             &["a long", "a long", "-", "-", "b long", "a long", "-", "a long"],
+        );
+    }
+
+    /// A kind whose task found no seat leaves the slot to the others for a while; and it is
+    /// known when one of them has none.
+    #[test]
+    fn makes_room() {
+        check(
+            1,
+            "open a b
+             next
+             task a
+             crowded
+             ended a
+             crowded
+             bar a
+             next
+             nothing b
+             next
+             wait 100
+             next
+             nothing b
+             wait 400
+             next
+             task a
+             open a
+             crowded",
+            &[
+                "a short",
+                "crowded true",
+                "crowded false",
+                "b short",
+                "rest 100",
+                "b short",
+                "a short",
+                "crowded false",
+            ],
         );
     }
 }
