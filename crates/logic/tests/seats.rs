@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 use domain::{
     Cause, Claim, Cost, GateName, Kind, Phase, Row, Seat, SourceKey, TaskState, Timestamp,
 };
-use logic::attempt::seat::{FreeSeat, Limit, Look, Search, Seen};
+use logic::attempt::seat::{Chain, FreeSeat, Limit, Look, Search, Seen};
 use proptest::prelude::*;
 
 const TASKS: usize = 6;
@@ -26,6 +26,8 @@ enum Act {
     Crash(usize),
     /// It learns nothing of its next write.
     LoseAnswer(usize),
+    /// Its next read of a chain is answered by a node that lags one write behind.
+    Lag(usize),
     /// The claim stood still for a lease, or so it seemed: it is taken over.
     TakeOver(usize),
     /// From now on so many at once of the kind, and through the gate; 0 for no limit.
@@ -39,7 +41,8 @@ fn act() -> impl Strategy<Value = Act> {
         4 => (who.clone(), prop::bool::weighted(0.3))
             .prop_map(|(who, completed)| Act::End { who, completed }),
         1 => who.clone().prop_map(Act::Crash),
-        1 => who.prop_map(Act::LoseAnswer),
+        1 => who.clone().prop_map(Act::LoseAnswer),
+        2 => who.prop_map(Act::Lag),
         1 => (0..TASKS).prop_map(Act::TakeOver),
         1 => (0u32..4, 0u32..4).prop_map(|(kind, gate)| Act::Limits { kind, gate }),
     ]
@@ -80,6 +83,9 @@ struct Fleet {
     seq: u64,
     dispatchers: [Doing; DISPATCHERS],
     deaf: [bool; DISPATCHERS],
+    lags: [bool; DISPATCHERS],
+    /// The link before the newest one, by task.
+    before: BTreeMap<usize, TaskState>,
     /// In force, of the kind and of the gate; 0 for none.
     limits: [u32; 2],
     standing: Vec<Standing>,
@@ -135,6 +141,7 @@ impl Fleet {
             Act::End { who, completed } => self.end(who, completed),
             Act::Crash(who) => self.dispatchers[who] = Doing::Nothing,
             Act::LoseAnswer(who) => self.deaf[who] = true,
+            Act::Lag(who) => self.lags[who] = true,
             Act::TakeOver(task) => self.take_over(task),
             Act::Limits { kind, gate } => self.limits = [kind, gate],
         }
@@ -167,8 +174,12 @@ impl Fleet {
             }
             Look::Chain { task, .. } => {
                 let task = (0..TASKS).find(|other| source_key(*other).key() == task);
-                let chain = task.and_then(|task| self.chains.get(&task));
-                hunt.search.saw_chain(chain.map(|(chain, _)| chain));
+                let newest = |task| self.chains.get(&task).map(|(chain, _)| chain);
+                let link = match std::mem::take(&mut self.lags[who]) {
+                    true => task.and_then(|task| self.before.get(&task)),
+                    false => task.and_then(newest),
+                };
+                hunt.search.saw_chain(link.map_or(Chain::Absent, Chain::Link));
             }
             Look::Full(_) => return,
             Look::Take(free) => {
@@ -203,7 +214,9 @@ impl Fleet {
 
     fn write(&mut self, task: usize, state: TaskState) {
         self.seq += 1;
-        self.chains.insert(task, (state, self.seq));
+        if let Some((before, _)) = self.chains.insert(task, (state, self.seq)) {
+            self.before.insert(task, before);
+        }
         self.standing.retain(|standing| standing.task != task);
     }
 
@@ -319,6 +332,7 @@ proptest! {
         }
         fleet.dispatchers = Default::default();
         fleet.deaf = Default::default();
+        fleet.lags = Default::default();
         fleet.take_over_the_lost();
         for round in 0..DISPATCHERS * 200 {
             fleet.act(&Act::Go { who: round % DISPATCHERS, task: round / DISPATCHERS % TASKS });

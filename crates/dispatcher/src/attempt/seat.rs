@@ -10,7 +10,7 @@ use std::{ops::ControlFlow, time::Duration};
 use bus::{Expect, Put};
 use domain::{Seat, TaskState};
 use fleet::store::{self, StoreError};
-use logic::attempt::seat::{FreeSeat, Limit, Look, Search, Seen};
+use logic::attempt::seat::{Chain, FreeSeat, Limit, Look, Search, Seen};
 use wire::{Wire as _, subject};
 
 use super::{Answer, Errand, occupant::Occupant};
@@ -104,10 +104,14 @@ impl Errand {
                     let asked = self.desk.now();
                     let on = subject::state(&kind, task);
                     let chain = match store::read(bus, subject::STATE, &on).await {
-                        Err(StoreError::Garbled { .. }) => None,
+                        Err(StoreError::Garbled { .. }) => {
+                            search.saw_chain(Chain::Garbled);
+                            continue;
+                        }
                         read => read?,
                     };
-                    search.saw_chain(chain.as_ref().map(|chain| &chain.value));
+                    let link = chain.as_ref().map(|chain| &chain.value);
+                    search.saw_chain(link.map_or(Chain::Absent, Chain::Link));
                     occupants.extend(chain.map(|chain| Occupant { kind, task, chain, asked }));
                 }
             }

@@ -15,7 +15,9 @@
 //! | --------------------------------------------------- | -------------------------------- |
 //! | nothing, or an empty message                        | free                             |
 //! | an attempt whose chain reads that attempt, claimed  | taken                            |
-//! | an attempt whose chain reads anything else          | free: attempts of a chain only grow, it never comes back |
+//! | ... that attempt, not claimed; or a later one       | free: attempts of a chain only grow, it never comes back |
+//! | ... nothing, or an earlier one                      | taken: seat and claim were stored together, so the chain was read from a node that lags |
+//! | ... what makes no sense                             | free: nobody can renew or end such a claim |
 //! | something that makes no sense                       | taken, until a person has looked |
 //!
 //! So a seat has no lease and nobody gives it back. Whoever vanished with a claim is taken over
@@ -24,6 +26,8 @@
 //! Promise: of the attempts that were claimed under a limit of L, at most L are under way at
 //! any moment (G4). Those claimed before the limit came into force, while the gate was OPEN or
 //! the limit was higher, have seats beyond it or none: they are stragglers, and come on top.
+
+use std::cmp::Ordering;
 
 use domain::{
     Admission, Config, Epoch, Gate, GateName, GateState, Key, Kind, Phase, Row, Seat, TaskState,
@@ -78,6 +82,14 @@ pub enum Seen {
     Garbled,
 }
 
+/// What the chain of an occupant was read to be.
+#[derive(Clone, Copy, Debug)]
+pub enum Chain<'a> {
+    Absent,
+    Link(&'a TaskState),
+    Garbled,
+}
+
 #[derive(Clone, Debug)]
 struct Looking {
     limit: Limit,
@@ -115,13 +127,17 @@ pub fn limits(
     Some(limits)
 }
 
-/// Whether `seat` is free while the chain of its task reads so. A chain that is gone, or that
-/// makes no sense, is a claim that nobody can renew or end: read it as `None`.
-pub fn is_free(seat: &Seat, chain: Option<&TaskState>) -> bool {
-    let current = |state: &TaskState| {
-        state.attempt == seat.attempt && matches!(state.phase, Phase::Claimed(_))
-    };
-    !chain.is_some_and(current)
+/// Whether `seat` is free while the chain of its task reads so.
+pub fn is_free(seat: &Seat, chain: Chain) -> bool {
+    match chain {
+        Chain::Garbled => true,
+        Chain::Absent => false,
+        Chain::Link(link) => match link.attempt.cmp(&seat.attempt) {
+            Ordering::Less => false,
+            Ordering::Equal => !matches!(link.phase, Phase::Claimed(_)),
+            Ordering::Greater => true,
+        },
+    }
 }
 
 impl Search {
@@ -157,7 +173,7 @@ impl Search {
     }
 
     /// What the chain of [`Look::Chain`] was read to be.
-    pub fn saw_chain(&mut self, chain: Option<&TaskState>) {
+    pub fn saw_chain(&mut self, chain: Chain) {
         let Some(row) = self.looking() else { return };
         let Some((seat, seq)) = row.occupant.take() else { return };
         if is_free(&seat, chain) {
@@ -276,6 +292,7 @@ mod tests {
                 } else {
                     Seen::Seat(seat.clone(), 9)
                 });
+                assert!(is_free(&seat, Chain::Garbled) && !is_free(&seat, Chain::Absent));
                 if let Look::Chain { .. } = search.next() {
                     let claim = domain::Claim {
                         holder: "d1".parse().unwrap(),
@@ -283,7 +300,7 @@ mod tests {
                         lease: std::time::Duration::from_secs(1),
                         renewals: 0,
                     };
-                    search.saw_chain(Some(&TaskState {
+                    search.saw_chain(Chain::Link(&TaskState {
                         kind: seat.kind.clone(),
                         source_key: "a".parse().unwrap(),
                         at: claim.begun,
