@@ -14,6 +14,7 @@ mod provision;
 mod put;
 mod queue;
 mod read;
+mod roam;
 mod serve;
 
 pub use async_nats::jetstream::{consumer, stream};

@@ -116,7 +116,12 @@ impl Bus {
     ) -> Result<u64, PutError> {
         let request =
             Request::new().headers(headers).payload(body.into()).timeout(Some(ANSWER_WITHIN));
-        let answer = match self.client.send_request(subject.clone(), request).await {
+        let answered = tokio::select! {
+            answered = self.client.send_request(subject.clone(), request) => answered,
+            // Whoever asks the next server learns sooner than by waiting.
+            () = self.lost() => return Err(PutError::Unknown { subject }),
+        };
+        let answer = match answered {
             Ok(answer) => answer,
             Err(error) if error.kind() == async_nats::RequestErrorKind::NoResponders => {
                 // The stream has no leader just now, or does not exist: nobody stored it.

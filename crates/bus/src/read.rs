@@ -30,7 +30,7 @@ impl Bus {
             source,
         };
         let handle = self.handle(stream).await?;
-        match handle.get_last_raw_message_by_subject(subject).await {
+        match self.again_when_lost(|| handle.get_last_raw_message_by_subject(subject)).await {
             Ok(message) => Ok(Some(stored(message))),
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
             Err(error) => Err(failed(error.into())),
@@ -54,8 +54,8 @@ impl Bus {
             source,
         };
         let handle = self.handle(stream).await?;
-        let asked = handle.raw_message_builder().sequence(seq).next_by_subject(subject).send();
-        match asked.await {
+        let ask = || handle.raw_message_builder().sequence(seq).next_by_subject(subject).send();
+        match self.again_when_lost(ask).await {
             Ok(message) => Ok(Some(stored(message))),
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
             Err(error) => Err(failed(error.into())),
@@ -107,6 +107,14 @@ impl Bus {
         let ts = OffsetDateTime::parse(&answer.ts, &Rfc3339).map_err(|error| failed(error.into()));
         let ts = ts?;
         Ok(u64::try_from(ts.unix_timestamp_nanos() / 1_000_000).unwrap_or(0))
+    }
+
+    /// Reads once more when the connection is lost: the answer is not coming.
+    async fn again_when_lost<T, F: Future<Output = T>>(&self, read: impl Fn() -> F) -> T {
+        tokio::select! {
+            answer = read() => answer,
+            () = self.lost() => read().await,
+        }
     }
 
     pub(crate) async fn handle(

@@ -54,9 +54,16 @@ struct Backwards {
 struct Ears {
     inbox: Option<Inbox>,
     checked: Instant,
+    /// When the leader last answered, or this server was last left since it does not.
+    answered: Instant,
 }
 
 const HEAD_EVERY: Duration = Duration::from_secs(1);
+/// A leader that takes longer is asked again: perhaps the question got lost.
+const HEAD_WITHIN: Duration = Duration::from_secs(2);
+/// A server over which no leader has answered for so long may be cut off from its cluster,
+/// and is left for another. A cluster that chooses a new leader mostly takes less.
+const LEAVE_AFTER: Duration = Duration::from_secs(6);
 /// Between complete reads that failed or went stale while they were made.
 const READ_AGAIN: Duration = Duration::from_millis(100);
 /// While gates move, or a leader changes, a read may come out older than what is known. If
@@ -82,10 +89,16 @@ impl Gates {
     /// Keeps the view fresh until `shutdown`, and the time with it. Without it running every
     /// verdict is unknown.
     pub async fn keep(self, bus: Bus, shutdown: CancellationToken) {
-        let mut ears = Ears { inbox: None, checked: Clock.instant() };
+        let now = Clock.instant();
+        let mut ears = Ears { inbox: None, checked: now, answered: now };
         let following = async {
             loop {
                 self.follow(&bus, &mut ears).await;
+                if LEAVE_AFTER <= ears.answered.elapsed() {
+                    tracing::warn!("no leader answers over this server, trying another");
+                    bus.leave().await;
+                    ears.answered = Clock.instant();
+                }
             }
         };
         tokio::select! {
@@ -147,7 +160,7 @@ impl Gates {
                     Clock.sleep(READ_AGAIN).await;
                 }
             }
-            self.read(bus).await;
+            self.read(bus, ears).await;
             return;
         };
         tokio::select! {
@@ -159,13 +172,12 @@ impl Gates {
                 }
             },
             () = Clock.sleep(HEAD_EVERY.saturating_sub(ears.checked.elapsed())) => {
-                ears.checked = Clock.instant();
-                self.check_head(bus).await;
+                self.check_head(bus, ears).await;
             }
-            () = self.shared.reread.notified() => self.read(bus).await,
+            () = self.shared.reread.notified() => self.read(bus, ears).await,
         }
         if self.wants_reading() {
-            self.read(bus).await;
+            self.read(bus, ears).await;
         }
     }
 
@@ -189,12 +201,16 @@ impl Gates {
         }
     }
 
-    async fn check_head(&self, bus: &Bus) {
+    async fn check_head(&self, bus: &Bus, ears: &mut Ears) {
         let at = self.now_ms();
-        match gate_log::token(bus).await {
-            Ok(token) => self.change(|known| known.view.on_head(token, at)),
+        ears.checked = Clock.instant();
+        match head(bus).await {
+            Ok(token) => {
+                ears.answered = Clock.instant();
+                self.change(|known| known.view.on_head(token, at));
+            }
             Err(error) => {
-                tracing::warn!(error = %chain(&error), "gates cannot be read");
+                tracing::warn!(error, "gates cannot be read");
                 self.change(|_| ());
             }
         }
@@ -208,10 +224,11 @@ impl Gates {
     }
 
     /// Reads everything: the token first, then every gate, so that nothing newer slips in.
-    async fn read(&self, bus: &Bus) {
+    async fn read(&self, bus: &Bus, ears: &mut Ears) {
         let at = self.now_ms();
         match self.snapshot(bus).await {
             Ok((token, gates, config)) => {
+                ears.answered = Clock.instant();
                 let (mut taken, mut shrunk) = (Ok(()), false);
                 self.change(|known| {
                     known.config = config;
@@ -237,7 +254,7 @@ impl Gates {
 
     async fn snapshot(&self, bus: &Bus) -> Result<(u64, Vec<(u64, Gate)>, Arc<Config>), String> {
         let told = |error: StoreError| chain(&error);
-        let token = gate_log::token(bus).await.map_err(told)?;
+        let token = head(bus).await?;
         let head = gate_log::current(bus, &GateName::config()).await.map_err(told)?;
         let mut config = self.config();
         if head.as_ref().is_some_and(|head| head.value.epoch.get() != config.version) {
@@ -284,6 +301,14 @@ impl Backwards {
         let since = *self.since_ms.get_or_insert(at_ms);
         let lasts = SHRUNK_AFTER.as_millis() <= u128::from(at_ms.saturating_sub(since));
         lasts && !std::mem::replace(&mut self.said, lasts)
+    }
+}
+
+/// The fence, or what stood in the way of reading it in time.
+async fn head(bus: &Bus) -> Result<u64, String> {
+    match tokio::time::timeout(HEAD_WITHIN, gate_log::token(bus)).await {
+        Ok(token) => token.map_err(|error| chain(&error)),
+        Err(_) => Err(format!("no answer within {} s", HEAD_WITHIN.as_secs())),
     }
 }
 

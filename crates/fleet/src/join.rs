@@ -85,7 +85,7 @@ impl Fleet {
 }
 
 /// For how long a service that starts waits for a bus that is there and does not answer: its
-/// nodes may be choosing a leader just now.
+/// nodes may be choosing a leader just now, or this one be cut off from the others.
 const PATIENCE: Duration = Duration::from_secs(30);
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
@@ -102,6 +102,7 @@ async fn patiently(bus: &Bus) -> Result<AppliedConfig, JoinError> {
                     error = crate::gates::chain(&error),
                     "the configuration cannot be read yet"
                 );
+                bus.leave().await;
                 Clock.sleep(AGAIN_AFTER).await;
             }
             read => return read,
@@ -119,7 +120,7 @@ pub fn options(nats: &NatsArgs, name: &str) -> Options {
         servers: nats.nats_url.clone(),
         credentials: nats.nats_creds.clone(),
         name: name.to_owned(),
-        patience: Duration::from_secs(30),
+        patience: PATIENCE,
     }
 }
 

@@ -127,13 +127,31 @@ async fn carry_out(keeper: &Keeper, command: &GateCommand) -> Result<Gate, Undon
         let decision = decide(keeper, &look, &record, command).map_err(|refusal| {
             Undone::Refused { why: refusal.to_string(), gate: Some(Box::new(look.gate.clone())) }
         })?;
-        match moves::carry_out(keeper, &look, &record, &decision, None).await? {
-            Carried::Done(gate) => return Ok(*gate),
-            Carried::Lost => moves::step_aside().await,
+        match moves::carry_out(keeper, &look, &record, &decision, None).await {
+            Ok(Carried::Done(gate)) => return Ok(*gate),
+            Ok(Carried::Lost) => moves::step_aside().await,
+            Err(error) => return moved_all_the_same(keeper, command, error).await,
         }
     }
     let kept_moving = || -> anyhow::Result<Gate> { bail!("it kept moving") };
     Ok(kept_moving()?)
+}
+
+/// The gate moves first, and the rest may fail after it: then the command was obeyed. What was
+/// not told of it is told again with the next rounds.
+async fn moved_all_the_same(
+    keeper: &Keeper,
+    command: &GateCommand,
+    error: anyhow::Error,
+) -> Result<Gate, Undone> {
+    match look(&keeper.fleet.bus, &command.gate).await {
+        Ok(Some(look)) if is_repeat(&look, command) => {
+            let error = format!("{error:#}");
+            tracing::warn!(gate = %command.gate, error, "moved, and not told yet");
+            Ok(look.gate)
+        }
+        _ => Err(error.into()),
+    }
 }
 
 fn decide(

@@ -38,10 +38,16 @@ impl Job {
         let world = World::bare_on(nodes).await;
         let log_dir = world.dir().join("log");
         let sandbox = Sandbox::start(&program("sandbox"), &log_dir, None, &settings).await.unwrap();
+        let job = Job { world, sandbox, settings };
+        job.world.apply(&job.toml()).await;
+        job
+    }
+
+    /// The configuration that is applied.
+    pub(crate) fn toml(&self) -> String {
         // A killed payer's answer is waited for so long; the sandbox's take moments.
-        let toml = settings.to_toml(sandbox.url()).replace("timeout = \"15s\"", "timeout = \"5s\"");
-        world.apply(&toml).await;
-        Job { world, sandbox, settings }
+        let toml = self.settings.to_toml(self.sandbox.url());
+        toml.replace("timeout = \"15s\"", "timeout = \"5s\"")
     }
 
     pub(crate) fn spawn(&self, name: &str) -> Fleetlet {

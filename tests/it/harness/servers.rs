@@ -147,6 +147,11 @@ impl Servers {
         answer.is_ok_and(|answer| String::from_utf8_lossy(&answer).contains("\"success\":true"))
     }
 
+    /// How many clients of that name are connected to a node.
+    pub(crate) async fn clients(&self, node: usize, name: &str) -> usize {
+        eventually("the clients of a node", || self.nodes[node].clients(name)).await
+    }
+
     /// What the nodes wrote down: for a person, when a test fails.
     pub(crate) fn logs(&self) -> String {
         let log = |node: &Node| format!("==> {}\n{}\n", node.name(), node.log());

@@ -103,6 +103,15 @@ impl Node {
         asked.ok()?.json().await.ok()
     }
 
+    /// How many clients are connected whose name begins so.
+    pub(super) async fn clients(&self, name: &str) -> Option<usize> {
+        let asked = self.http.get(self.watched("connz")).send().await.ok()?;
+        let known: Value = asked.json().await.ok()?;
+        let named =
+            |client: &&Value| client["name"].as_str().is_some_and(|it| it.starts_with(name));
+        Some(known["connections"].as_array()?.iter().filter(named).count())
+    }
+
     fn watched(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}/{path}", self.ports.watch)
     }
