@@ -18,6 +18,7 @@ mod fence;
 mod garbage;
 mod gates;
 mod harness;
+mod health;
 mod payments;
 mod replay;
 mod sensor;
