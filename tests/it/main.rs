@@ -19,6 +19,7 @@ mod fence;
 mod garbage;
 mod gates;
 mod harness;
+mod health;
 mod payments;
 mod replay;
 mod seats;
