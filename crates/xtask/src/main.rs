@@ -35,7 +35,12 @@ fn check() -> anyhow::Result<()> {
     })?;
     // The integration tests run the services as the processes that they are.
     step("build", || run("cargo build --workspace --bins --locked"))?;
-    step("tests", || run("cargo test --workspace --locked --no-fail-fast"))
+    step("tests", || run("cargo test --workspace --locked --no-fail-fast"))?;
+    // What is on three nodes anyway need not run twice.
+    step("integration tests on three nodes", || {
+        let line = "cargo test -p tests --test it --locked --no-fail-fast -- --skip cluster::";
+        run_with(line, &[("NODES", "3")])
+    })
 }
 
 fn step(name: &str, check: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
@@ -44,10 +49,15 @@ fn step(name: &str, check: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Resul
 }
 
 fn run(line: &str) -> anyhow::Result<()> {
+    run_with(line, &[])
+}
+
+fn run_with(line: &str, env: &[(&str, &str)]) -> anyhow::Result<()> {
     let mut words = line.split(' ');
     let program = words.next().context("split command")?;
     let status = Command::new(program)
         .args(words)
+        .envs(env.iter().copied())
         .current_dir(codegen::root())
         .status()
         .with_context(|| format!("run `{line}`"))?;

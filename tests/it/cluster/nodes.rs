@@ -86,6 +86,11 @@ async fn the_leader_may_be_cut_off() {
     nats.leader_other_than(subject::WORK, cut).await;
     load.flows().await;
     load.note("leader cut off", since);
+    // A person is not kept by the node that answers nothing, whichever is met first.
+    for _ in 0..6 {
+        let listed = load.job.world.cli(&["gate", "list"]).await;
+        assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    }
     nats.heal(cut);
     nats.settled().await;
     load.flows().await;
