@@ -110,13 +110,9 @@ impl Chaos {
     }
 
     fn want(&mut self, slot: Slot) {
-        let spawned = || spawn(&self.job, slot);
-        let service = self.services.entry(slot).or_insert_with(|| Service {
-            process: Some(spawned()),
-            wanted: true,
-            stopping: None,
-        });
-        service.wanted = true;
+        let none = Service { process: None, wanted: true, stopping: None };
+        // `look_after` starts it.
+        self.services.entry(slot).or_insert(none).wanted = true;
     }
 
     /// Carries out the whole plan, calling `tell` each ten seconds.
@@ -149,9 +145,10 @@ impl Chaos {
             Act::Kill(slot) => {
                 if let Some(service) = self.services.get_mut(&slot) {
                     service.wanted = false;
-                    if let Some(process) = &mut service.process {
+                    if let Some(mut process) = service.process.take() {
                         process.kill().await;
                     }
+                    service.stopping = None;
                 }
             }
             Act::Start(slot) => {

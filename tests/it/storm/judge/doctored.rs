@@ -87,7 +87,14 @@ fn more_than_a_canary_is_found() {
             it.links.push(claim);
         }
     };
-    check(flood, &["the drain is paced"]);
+    check(flood, &["the drain is paced", "each dispatcher keeps to the concurrency"]);
+    let spread = |it: &mut History| {
+        flood(it);
+        for (number, link) in it.links.iter_mut().skip(4).enumerate() {
+            link.value.phase = claimed(&format!("c{number}"), 0);
+        }
+    };
+    check(spread, &["the drain is paced"]);
 }
 
 /// G5: a second number for one closing, one failure in two incidents, a straggler that closes.

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{Actor, Admission, Epoch, Gate, GateName, GateState, Key, Kind, Phase};
+use domain::{Actor, Admission, Epoch, Gate, GateName, GateState, HolderId, Key, Kind, Phase};
 
 use super::Verdict;
 use crate::storm::history::{At, History};
@@ -154,14 +154,14 @@ pub(super) fn g4_one_canary_for_each_opening(history: &History) -> Verdict {
     verdict
 }
 
-/// While a gate drains, no more attempts admitted by the drain are under way at once than have
-/// completed since the opening allow, and a few.
+/// While a gate drains, no more first attempts are under way at once, in the whole fleet, than
+/// have completed since the opening allow, and a few. What was tried before keeps its place
+/// with the broker and comes back when it is due: that only each dispatcher bounds, see
+/// [`g4_each_dispatcher_keeps_to_the_concurrency`].
 pub(super) fn g4_the_drain_is_paced(history: &History) -> Verdict {
     let mut verdict = Verdict::new("G4", "the drain is paced");
-    for (_, gate) in moves(history) {
-        if gate.value.state != GateState::Draining {
-            continue;
-        }
+    let draining = moves(history).filter(|(_, gate)| gate.value.state == GateState::Draining);
+    for (_, gate) in draining {
         let mut under_way = BTreeSet::new();
         let mut completed = 0;
         for link in &history.links {
@@ -170,7 +170,7 @@ pub(super) fn g4_the_drain_is_paced(history: &History) -> Verdict {
             let Some(at) = at.filter(|at| gate.value.opening <= at.epoch) else { continue };
             let task = (state.kind.clone(), state.source_key.key());
             match &state.phase {
-                Phase::Claimed(_) if at.seq == gate.seq => {
+                Phase::Claimed(_) if at.seq == gate.seq && state.attempt == 1 => {
                     under_way.insert(task);
                     let pace = usize::max(1, completed + 1) + PACE_SLACK;
                     verdict.look(under_way.len() <= pace, || {
@@ -186,6 +186,29 @@ pub(super) fn g4_the_drain_is_paced(history: &History) -> Verdict {
                 _ => drop(under_way.remove(&task)),
             }
         }
+    }
+    verdict
+}
+
+/// No dispatcher has more claims of a kind at once than the kind's concurrency.
+pub(super) fn g4_each_dispatcher_keeps_to_the_concurrency(history: &History) -> Verdict {
+    let mut verdict = Verdict::new("G4", "each dispatcher keeps to the concurrency");
+    let Some(config) = &history.config else { return verdict };
+    let mut held: BTreeMap<(Kind, Key), HolderId> = BTreeMap::new();
+    for state in history.links.iter().map(|link| &link.value) {
+        let task = (state.kind.clone(), state.source_key.key());
+        let Phase::Claimed(claim) = &state.phase else {
+            held.remove(&task);
+            continue;
+        };
+        held.insert(task, claim.holder.clone());
+        let most = config.kinds.get(&state.kind).and_then(|kind| kind.concurrency);
+        let Some(most) = most.and_then(|most| usize::try_from(most).ok()) else { continue };
+        let of_kind = held.iter().filter(|((kind, _), _)| *kind == state.kind);
+        let many = of_kind.filter(|(_, holder)| **holder == claim.holder).count();
+        verdict.look(many <= most, || {
+            format!("{} has {many} tasks of {} at {}", claim.holder, state.kind, state.at)
+        });
     }
     verdict
 }

@@ -144,7 +144,7 @@ fn config() -> Config {
         attempts_max: 3,
         rest: Duration::from_secs(1),
         rest_max: Duration::from_secs(1),
-        concurrency: None,
+        concurrency: Some(3),
         lease: Duration::from_millis(LEASE_MS),
         timeout: Duration::from_secs(1),
     };
