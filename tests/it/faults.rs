@@ -2,6 +2,7 @@
 //! work goes on when whoever was killed is back.
 
 mod clock;
+mod disk;
 mod frozen;
 mod steps;
 

@@ -6,6 +6,8 @@
 //! The steps are counted, not listed: a test goes on until the work is done before its step
 //! comes, and checks that it has seen as many steps as the work has at least.
 
+mod fleet;
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};

@@ -20,6 +20,8 @@ use crate::{
 
 /// A closing wins its race within milliseconds; this is seconds of trying.
 const TRIES: u32 = 200;
+/// A server that cannot store does not answer: after so many writes that is said.
+const UNANSWERED_MAX: u32 = 2;
 
 pub(super) async fn run(bus: &Bus, args: &CloseArgs, out: &Out) -> anyhow::Result<()> {
     let person = args.person.name()?;
@@ -80,6 +82,7 @@ async fn write(
     remedy: &str,
     out: &Out,
 ) -> anyhow::Result<Gate> {
+    let mut unanswered = 0;
     for _ in 0..TRIES {
         // The token first, then the gate: what moves in between makes the write fail.
         let prev = gate_log::token(bus).await.context("read the gate log")?;
@@ -91,6 +94,9 @@ async fn write(
             Err(Refusal::AlreadyClosed { .. }) if is_ours(&gate, command) => return Ok(gate),
             Err(refusal) => return Err(Ended::refused(refusal.to_string()).into()),
         };
+        if UNANSWERED_MAX <= unanswered {
+            return Err(not_stored(args));
+        }
         let Some(closed) = decision.gate else { continue };
         match gate_log::append(bus, &closed).await {
             Ok(_) => {
@@ -106,12 +112,24 @@ async fn write(
             }
             Err(error) if error.lost_race() => Clock.sleep(Bus::jitter()).await,
             Err(PutError::Unknown { .. } | PutError::Refused { code: 503, .. }) => {
+                unanswered += 1;
                 Clock.sleep(Bus::jitter() * 10).await;
             }
             Err(error) => return Err(error).context("write the closing"),
         }
     }
     Err(Ended::new(Code::Failed, "the gate log moves too fast to write to; try again").into())
+}
+
+/// The gate reads as before, and the write may come to pass yet.
+fn not_stored(args: &CloseArgs) -> anyhow::Error {
+    let gate = &args.gate;
+    let why = format!(
+        "NATS does not answer the write, so gate `{gate}` is not known to be closed: its disk may \
+         be full, or too few of its servers run. Look at the server's log, then at \
+         `portcullis gate show {gate}`; until then stop the dispatchers to stop the work"
+    );
+    Ended::new(Code::Bus, why).into()
 }
 
 /// An answer was lost, or the gatekeeper did it after all.

@@ -46,7 +46,13 @@ impl Steps {
 
     /// Reads, signs of life and what keeps a delivery change nothing: they are no steps.
     fn is_step(sent: &Sent) -> bool {
-        let idle = ["$JS.API.STREAM.", "$JS.API.DIRECT.", "$JS.API.CONSUMER.", "beat."];
+        let idle = [
+            "$JS.API.STREAM.",
+            "$JS.API.DIRECT.",
+            "$JS.API.CONSUMER.INFO.",
+            "$JS.API.CONSUMER.MSG.",
+            "beat.",
+        ];
         let keeps = sent.what.starts_with("$JS.ACK.") && sent.body.starts_with(b"+WPI");
         !keeps && !idle.iter().any(|idle| sent.what.starts_with(idle))
     }
