@@ -43,7 +43,7 @@ pub async fn beat(
             blind: fleet.gates.doubt().map(|doubt| doubt.to_string()).unwrap_or_default(),
         };
         let blind = Some(beat.blind.as_str()).filter(|why| !why.is_empty());
-        let said = fleet.health.say(beat.at, blind);
+        let said = fleet.health.say(blind);
         if let (Err(error), true) = (&said, heard) {
             tracing::error!(%error, "the health file cannot be written");
         }
