@@ -71,7 +71,11 @@ async fn an_unfenced_task_is_parked() {
     .await;
     assert_eq!(told["data"]["cause"], "task.unfenced");
     assert_eq!(echo.asked().len(), 0);
-    // Created as it should be, it runs.
+    // Created as it should be, it runs, once the parked one has left the queue.
+    eventually("the parked task to leave the queue", || async {
+        world.bus.last(subject::WORK, "task.>").await.unwrap().is_none().then_some(())
+    })
+    .await;
     world.queue("echo", "echo/sneaked").await;
     world.phase("echo", "echo/sneaked", "completed").await;
 }
@@ -115,8 +119,13 @@ async fn a_handler_that_answers_garbage_is_charged() {
     world.queue("echo", "echo/0").await;
     let dead = world.phase("echo", "echo/0", "dead").await;
     assert_eq!((dead.attempt, dead.charged), (3, 3));
+    // It is written down first, then told.
+    let told = eventually("its end to be told", || async {
+        Some(world.events("event.task.dead.echo").await).filter(|told| !told.is_empty())
+    })
+    .await;
+    assert_eq!(told.len(), 1);
     assert_eq!(world.events("event.failure.echo.service.garbled").await.len(), 3);
-    assert_eq!(world.events("event.task.dead.echo").await.len(), 1);
 }
 
 /// W3, T1: a task whose chain is garbage is told of and put back; it does not stop a kind that
