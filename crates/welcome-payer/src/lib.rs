@@ -74,8 +74,11 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
     let subject = service::subject().context("name the service")?;
     let requests = fleet.bus.serve(&subject, SERVICE).await.context("listen for requests")?;
     let adopting = fleet.bus.serve(subject::ADOPT, SERVICE).await.context("listen for people")?;
+    let name = subject::alive(SERVICE, fleet.id.as_str());
+    let living = fleet.bus.serve(&name, SERVICE).await.context("listen for other payers")?;
     let background = CancellationToken::new();
     let mut tasks = start_background(&desk, &background);
+    tasks.spawn(peers::answer(living, fleet.bus.clone(), background.clone()));
     let served = serve(&desk, requests, adopting, &shutdown, &mut tasks).await;
     background.cancel();
     tasks.drain(GRACE).await;

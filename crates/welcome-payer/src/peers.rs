@@ -1,14 +1,23 @@
-//! Which other payers are alive, by their beats.
+//! Which other payers are alive: by their beats, and by asking one by its name.
+//!
+//! | the other one | is taken for |
+//! | --- | --- |
+//! | nobody listens under its name | gone, at once: the broker has lost its connection |
+//! | it has not beaten for 5 s | gone |
+//! | anything else | alive |
 
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
+use bus::{Bus, BusError, Inbox};
 use domain::{Sent, Timestamp};
 use fleet::Fleet;
 use kit::{Clock, Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::{desk::lock, inbox::POST_WITHIN};
+use crate::{SERVICE, desk::lock, inbox::POST_WITHIN};
 
+/// How long another payer may take to say that it lives.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 /// A payer that has not beaten for so long is dead.
 const SILENT_AFTER: Duration = Duration::from_secs(5);
 
@@ -28,7 +37,12 @@ impl Peers {
 
     /// Whether another living payer may be posting just now. That would be harmless, since
     /// the bytes are the same, but the relay could answer one of the two with a conflict.
-    pub(crate) fn posting(&self, sent: &Sent, me: &str, now: Timestamp) -> bool {
+    pub(crate) async fn posting(&self, fleet: &Fleet, sent: &Sent) -> bool {
+        let seems = self.seems_posting(sent, fleet.id.as_str(), fleet.clock.now());
+        seems && answers(&fleet.bus, &sent.by).await
+    }
+
+    fn seems_posting(&self, sent: &Sent, me: &str, now: Timestamp) -> bool {
         if sent.by == me || POST_WITHIN < now.since(sent.last) {
             return false;
         }
@@ -64,6 +78,28 @@ impl Peers {
                 heard.retain(|_, at| at.elapsed() < Duration::from_secs(60));
                 heard.insert(id.to_owned(), self.clock.instant());
             }
+        }
+    }
+}
+
+/// Whether anybody listens under the name of that payer, though it may not answer in time.
+async fn answers(bus: &Bus, id: &str) -> bool {
+    let asked = bus.ask(&wire::subject::alive(SERVICE, id), Vec::new(), ANSWERS_WITHIN).await;
+    !matches!(asked, Err(BusError::NobodyAnswers { .. }))
+}
+
+/// Answers under this payer's own name until `shutdown`.
+pub(crate) async fn answer(mut asked: Inbox, bus: Bus, shutdown: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            question = asked.question(&bus) => match question {
+                Ok(question) => question.answer(Vec::new()).await,
+                Err(error) => {
+                    tracing::warn!(%error, "other payers are no longer answered");
+                    return;
+                }
+            },
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Save, then send, then save what came back: the order is the machine's. A crash between any
 //! two steps leaves a record from which the next session goes on.
 
-use domain::{Outcome, Payment, Signed, Timestamp, Wallet};
+use domain::{Outcome, Payment, Signed, Wallet};
 use fleet::store::Versioned;
 use logic::payment::{Leave, Save, Session, Standing, Step};
 use stacks::{Principal, Transfer, sign_transfer};
@@ -68,7 +68,7 @@ impl Job<'_> {
     /// When the record cannot be read or written.
     pub(crate) async fn work(mut self) -> Result<Worked, LedgerError> {
         loop {
-            let step = self.next();
+            let step = self.next().await;
             tracing::debug!(payee = self.letter.to_stx, ?step, "next");
             match step {
                 Step::Answer { outcome, then } => return Ok(self.ended(outcome, then)),
@@ -92,26 +92,24 @@ impl Job<'_> {
         Worked::Ended { outcome, payment, later }
     }
 
-    fn next(&self) -> Step {
-        let (now, me) = (self.desk.fleet.clock.now(), self.desk.fleet.id.as_str());
+    async fn next(&self) -> Step {
         let payment = self.payment.as_ref().map(|kept| &kept.value);
+        let posting = match payment.map(|payment| &payment.stage) {
+            Some(domain::PaymentStage::Sent(_, sent)) => {
+                self.desk.peers.posting(&self.desk.fleet, sent).await
+            }
+            _ => false,
+        };
         Standing {
             payment,
             wallet: &self.wallet.value,
             session: &self.session,
             limits: &self.tools.limits,
-            me,
-            posting: payment.is_some_and(|payment| self.posting(payment, me, now)),
-            now,
+            me: self.desk.fleet.id.as_str(),
+            posting,
+            now: self.desk.fleet.clock.now(),
         }
         .next()
-    }
-
-    fn posting(&self, payment: &Payment, me: &str, now: Timestamp) -> bool {
-        match &payment.stage {
-            domain::PaymentStage::Sent(_, sent) => self.desk.peers.posting(sent, me, now),
-            _ => false,
-        }
     }
 
     /// `false`: the payment itself was written by somebody else.

@@ -119,6 +119,11 @@ pub fn service_run(service: &ServiceName) -> String {
     format!("svc.{service}.run")
 }
 
+/// Where one process of a service answers as long as it lives.
+pub fn alive(service: &str, id: &str) -> String {
+    format!("svc.{service}.alive.{id}")
+}
+
 pub fn beat(service: &str, id: &str) -> String {
     format!("beat.{service}.{id}")
 }

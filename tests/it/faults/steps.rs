@@ -111,6 +111,10 @@ async fn lane(first: usize, relay: &str, when: When, faults: &Value) -> Vec<Stri
         stopped.push(taken[at - 1].clone());
     }
     no_gate_moved(&bench.job).await;
+    // That a killed payer is gone the next one knows at once.
+    let waited = bench.job.world.events("event.failure.welcome.payment.unknown").await;
+    let waited = waited.iter().filter(|event| event.to_string().contains("is sending it"));
+    assert_eq!(waited.count(), 0, "the next payer waited for one that was killed");
     stopped
 }
 
