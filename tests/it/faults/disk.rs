@@ -239,9 +239,13 @@ async fn a_full_disk_loses_nothing_acknowledged() {
         let state = world.state("echo", key).await.expect("what was begun has a chain");
         assert!(asked.attempt <= state.attempt, "attempt {} of {key}: {state:?}", asked.attempt);
     }
-    let told = world.events("event.task.completed.echo").await;
-    let ids: BTreeSet<_> = told.iter().map(|event| event["id"].to_string()).collect();
-    assert!(acknowledged.len() <= ids.len(), "{} told of {}", ids.len(), acknowledged.len());
+    // An end is told after it is written.
+    eventually("every end to be told", || async {
+        let told = world.events("event.task.completed.echo").await;
+        let ids: BTreeSet<_> = told.iter().map(|event| event["id"].to_string()).collect();
+        (acknowledged.len() <= ids.len()).then_some(())
+    })
+    .await;
     for service in &mut services {
         assert!(service.runs(), "{} ended", service.name());
     }
