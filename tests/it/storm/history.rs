@@ -1,7 +1,7 @@
 //! What is left of a storm, as the judge reads it: the stored streams, the tape, the sandbox's
 //! ledger, and what the storm itself saw.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bus::{Bus, Stored};
 use domain::{
@@ -28,6 +28,8 @@ pub(super) struct History {
     /// The links of every chain that the tape has; a superseded one may be missing where NATS
     /// itself was down.
     pub(super) links: Vec<At<TaskState>>,
+    /// The sequences of the tape behind which it misses some.
+    pub(super) gaps: BTreeSet<u64>,
     /// The newest link of each chain.
     pub(super) states: BTreeMap<(Kind, Key), TaskState>,
     pub(super) payments: Vec<(Key, At<Payment>)>,
@@ -106,7 +108,15 @@ impl History {
     pub(super) async fn read(&mut self, bus: &Bus) -> anyhow::Result<()> {
         let mut bad = Vec::new();
         self.gates = all(bus, subject::WORK, "gate.>", &mut bad).await?;
-        self.links = all(bus, TAPE, "state.>", &mut bad).await?;
+        let tape = bus.all(TAPE, ">", MANY).await?;
+        let missing = tape.windows(2).filter(|pair| pair[0].seq + 1 != pair[1].seq);
+        self.gaps = missing.map(|pair| pair[0].seq).collect();
+        for stored in tape.iter().filter(|stored| stored.subject.starts_with("state.")) {
+            match read(stored) {
+                Some(link) => self.links.push(link),
+                None => bad.push(stored.subject.clone()),
+            }
+        }
         let queued = bus.all(subject::WORK, "task.>", MANY).await?;
         self.queued = queued.iter().filter_map(|it| subject::parse_task(&it.subject)).collect();
         for stored in bus.all(subject::STATE, "state.>", MANY).await? {
@@ -181,6 +191,11 @@ impl History {
     /// The gates that a kind needs.
     pub(super) fn needs(&self, kind: &Kind) -> Vec<GateName> {
         self.config.as_ref().map(|config| config.needs(kind)).unwrap_or_default()
+    }
+
+    /// Whether the tape has everything from one sequence to another.
+    pub(super) fn whole(&self, from: u64, to: u64) -> bool {
+        self.gaps.range(from..to).next().is_none()
     }
 
     /// How much of the time from `from` to `to` something was frozen or cut off.

@@ -46,7 +46,7 @@ pub(super) fn judge(history: &History) -> Vec<Verdict> {
         gates::g3_each_state_follows_from_the_one_before,
         gates::g4_one_canary_for_each_opening,
         gates::g4_the_drain_is_paced,
-        gates::g4_each_dispatcher_keeps_to_the_concurrency,
+        gates::g4_the_fleet_keeps_to_the_concurrency,
         gates::g5_one_closing_is_one_incident,
         gates::g5_no_straggler_moves_a_gate,
         tasks::w1_each_task_ends_once,

@@ -159,7 +159,11 @@ fn tell(chaos: &Chaos, history: &History, verdicts: &[Verdict]) {
     eprintln!("\nagents {}, welcomes {}, chores {}", chaos.agents, ended(true), ended(false));
     let seen = history.creates.iter().filter(|it| it.created_by != "test-unfenced").count();
     let chains = history.states.values().filter(|state| state.word() != "parked").count();
-    eprintln!("creates seen in the queue {seen}, chains {chains}, links {}", history.links.len());
+    eprintln!(
+        "creates seen in the queue {seen}, chains {chains}, links {}, gaps in the tape {}",
+        history.links.len(),
+        history.gaps.len()
+    );
     eprintln!(
         "gate messages {}, incidents {}, attempts told {}, payments {}, transfers {}\n",
         history.gates.len(),

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{Actor, Admission, Epoch, Gate, GateName, GateState, HolderId, Key, Kind, Phase};
+use domain::{Actor, Admission, Epoch, Gate, GateName, GateState, Key, Kind, Phase};
 
 use super::Verdict;
 use crate::storm::history::{At, History};
@@ -8,10 +8,6 @@ use crate::storm::history::{At, History};
 /// How long a closing may take to be known everywhere, on a machine that is busy with the
 /// storm; a service that hears nothing for 3 s holds back by itself.
 const KNOWN_AFTER_MS: u64 = 5_000;
-/// So many more attempts than the pace may be under way in a drain: the limit is set each
-/// second, and what was delivered before it shrank goes on.
-const PACE_SLACK: usize = 4;
-
 /// By stored sequences: at the place of each create in WORK, no gate that it needs was CLOSED.
 pub(super) fn g1_nothing_is_created_behind_a_closing(history: &History) -> Verdict {
     let mut verdict = Verdict::new("G1", "no task is created behind a closing");
@@ -154,61 +150,64 @@ pub(super) fn g4_one_canary_for_each_opening(history: &History) -> Verdict {
     verdict
 }
 
-/// While a gate drains, no more first attempts are under way at once, in the whole fleet, than
-/// have completed since the opening allow, and a few. What was tried before keeps its place
-/// with the broker and comes back when it is due: that only each dispatcher bounds, see
-/// [`g4_each_dispatcher_keeps_to_the_concurrency`].
+/// Of the attempts claimed under a drain, first or not, at most 1, 2, 4, 8 … are under way at
+/// once in the whole fleet, by how many completed since the opening.
 pub(super) fn g4_the_drain_is_paced(history: &History) -> Verdict {
     let mut verdict = Verdict::new("G4", "the drain is paced");
     let draining = moves(history).filter(|(_, gate)| gate.value.state == GateState::Draining);
     for (_, gate) in draining {
-        let mut under_way = BTreeSet::new();
-        let mut completed = 0;
+        let (mut under_way, mut completed) = (BTreeSet::new(), 0_usize);
+        let mut before = 0;
+        let opened =
+            history.log_of(&gate.value.name).find(|it| it.value.epoch == gate.value.opening);
         for link in &history.links {
+            let missed = !history.whole(before, link.seq);
+            if missed && opened.is_some_and(|opened| opened.ms <= link.ms) {
+                // Who completed is not known any more.
+                break;
+            }
+            before = link.seq;
             let state = &link.value;
             let at = state.admitted.iter().find(|at| at.gate == gate.value.name);
             let Some(at) = at.filter(|at| gate.value.opening <= at.epoch) else { continue };
             let task = (state.kind.clone(), state.source_key.key());
-            match &state.phase {
-                Phase::Claimed(_) if at.seq == gate.seq && state.attempt == 1 => {
-                    under_way.insert(task);
-                    let pace = usize::max(1, completed + 1) + PACE_SLACK;
-                    verdict.look(under_way.len() <= pace, || {
-                        let (name, epoch) = (&gate.value.name, gate.value.epoch);
-                        let many = under_way.len();
-                        format!("{name} epoch {epoch}: {many} at once after {completed} completed")
-                    });
-                }
-                Phase::Completed { .. } => {
-                    completed += 1;
-                    under_way.remove(&task);
-                }
-                _ => drop(under_way.remove(&task)),
+            if !matches!(state.phase, Phase::Claimed(_)) {
+                completed += usize::from(matches!(state.phase, Phase::Completed { .. }));
+                under_way.remove(&task);
+            } else if at.seq == gate.seq && under_way.insert(task) {
+                let pace = 1_usize << (completed + 1).ilog2();
+                verdict.look(under_way.len() <= pace, || {
+                    let (name, epoch) = (&gate.value.name, gate.value.epoch);
+                    let many = under_way.len();
+                    format!("{name} epoch {epoch}: {many} at once after {completed} completed")
+                });
             }
         }
     }
     verdict
 }
 
-/// No dispatcher has more claims of a kind at once than the kind's concurrency.
-pub(super) fn g4_each_dispatcher_keeps_to_the_concurrency(history: &History) -> Verdict {
-    let mut verdict = Verdict::new("G4", "each dispatcher keeps to the concurrency");
+/// The whole fleet never has more claims of a kind at once than the kind's concurrency.
+pub(super) fn g4_the_fleet_keeps_to_the_concurrency(history: &History) -> Verdict {
+    let mut verdict = Verdict::new("G4", "the fleet keeps to each kind's concurrency");
     let Some(config) = &history.config else { return verdict };
-    let mut held: BTreeMap<(Kind, Key), HolderId> = BTreeMap::new();
-    for state in history.links.iter().map(|link| &link.value) {
-        let task = (state.kind.clone(), state.source_key.key());
-        let Phase::Claimed(claim) = &state.phase else {
+    let mut held: BTreeSet<(Kind, Key)> = BTreeSet::new();
+    let mut before = 0;
+    for link in &history.links {
+        if !history.whole(before, link.seq) {
+            held.clear();
+        }
+        before = link.seq;
+        let (state, task) = (&link.value, (link.value.kind.clone(), link.value.source_key.key()));
+        if !matches!(state.phase, Phase::Claimed(_)) {
             held.remove(&task);
             continue;
-        };
-        held.insert(task, claim.holder.clone());
+        }
+        held.insert(task);
         let most = config.kinds.get(&state.kind).and_then(|kind| kind.concurrency);
         let Some(most) = most.and_then(|most| usize::try_from(most).ok()) else { continue };
-        let of_kind = held.iter().filter(|((kind, _), _)| *kind == state.kind);
-        let many = of_kind.filter(|(_, holder)| **holder == claim.holder).count();
-        verdict.look(many <= most, || {
-            format!("{} has {many} tasks of {} at {}", claim.holder, state.kind, state.at)
-        });
+        let many = held.iter().filter(|(kind, _)| *kind == state.kind).count();
+        verdict.look(many <= most, || format!("{many} of {} at {}", state.kind, link.seq));
     }
     verdict
 }

@@ -3,10 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::{PaymentStage, Phase, Proof, TaskState};
 
 use super::Verdict;
-use crate::storm::{
-    chores,
-    history::{At, History},
-};
+use crate::storm::{chores, history::History};
 
 /// What a claim that stood still ends with.
 const LOST: &str = "dispatcher.lost";
@@ -132,7 +129,6 @@ pub(super) fn w3_done_means_paid_on_the_record(history: &History) -> Verdict {
 /// stood still by the server's clock.
 pub(super) fn w4_one_holder_at_a_time(history: &History) -> Verdict {
     let mut verdict = Verdict::new("W4", "one holder acts for a task at a time");
-    let stored: BTreeSet<u64> = history.links.iter().map(|link| link.seq).collect();
     for chain in history.chains().values() {
         for pair in chain.windows(2) {
             let (before, after) = (pair[0], pair[1]);
@@ -142,7 +138,7 @@ pub(super) fn w4_one_holder_at_a_time(history: &History) -> Verdict {
                     let renewed =
                         next.holder == claim.holder && after.value.attempt == before.value.attempt;
                     // A link in between may be missing from the tape.
-                    !renewed && whole(&stored, before, after)
+                    !renewed && history.whole(before.seq, after.seq)
                 }
                 Phase::Resting { cause, .. } | Phase::Dead { cause } if cause.as_str() == LOST => {
                     let stood = after.ms.saturating_sub(before.ms) + CLOCKS_MS;
@@ -154,11 +150,6 @@ pub(super) fn w4_one_holder_at_a_time(history: &History) -> Verdict {
         }
     }
     verdict
-}
-
-/// Whether the tape has every link between two.
-fn whole(stored: &BTreeSet<u64>, before: &At<TaskState>, after: &At<TaskState>) -> bool {
-    (before.seq..after.seq).all(|seq| stored.contains(&seq))
 }
 
 /// The service of the chores sees each attempt once, from one holder.
