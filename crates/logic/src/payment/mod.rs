@@ -44,4 +44,6 @@ pub use chain::{ChainFacts, ChainTransaction, Fate, judge};
 pub use session::{ChainWord, InboxWord, Leave, Limits, Mode, Order, Session};
 pub use step::{Save, Standing, Step};
 pub use told::carry_on;
-pub use wallet::{Comparison, IN_FLIGHT_MAX, NoRoom, WalletFacts, compare, plan, room};
+pub use wallet::{
+    Comparison, IN_FLIGHT_MAX, NoRoom, WalletFacts, compare, plan, room, room_in_chain,
+};

@@ -160,16 +160,16 @@ impl Standing<'_> {
     /// With a nonce that fits the chain as it is now, and not as it was when we started.
     fn sign(&self, order: &Order, payment: &Payment, amount: Sats) -> Step {
         let (now, lost_after) = (self.now, self.limits.unconfirmed_after);
-        let fit = match &self.session.world {
+        let facts = match &self.session.world {
             None => return Step::AskWallet,
             Some(Err(silent)) => return answer(told::failed_for("chain.unavailable", silent)),
-            Some(Ok(facts)) => wallet::fit(self.wallet, facts, now, lost_after),
+            Some(Ok(facts)) => facts,
         };
-        let wallet = match fit {
+        let wallet = match wallet::fit(self.wallet, facts, now, lost_after) {
             Ok(wallet) => wallet,
             Err((word, evidence)) => return answer(told::failed_for(word, evidence)),
         };
-        let nonce = match wallet::room_in_chain(&wallet, self.limits.in_flight) {
+        let nonce = match wallet::room_in_chain(&wallet, facts, self.limits.in_flight) {
             Ok(nonce) => nonce,
             Err(full) => return answer(told::held(None, &full.to_string())),
         };

@@ -13,6 +13,8 @@ pub enum NoRoom {
     Full { unfinished: usize, limit: usize },
     #[error("the payment with nonce {nonce} is signed and must be sent first")]
     Unsent { nonce: u64 },
+    #[error("the payment with nonce {nonce} is sent and not yet in the mempool, and goes first")]
+    Unseen { nonce: u64 },
 }
 
 /// Which nonce may be taken: a known hole, for everything behind it waits; else the next.
@@ -33,12 +35,26 @@ pub fn room(wallet: &Wallet, in_flight: u32) -> Result<u64, NoRoom> {
 }
 
 /// The same, counting what is settled and not past in the chain: what a node lets wait.
-pub(super) fn room_in_chain(wallet: &Wallet, in_flight: u32) -> Result<u64, NoRoom> {
+///
+/// A sponsor gives its own nonces in the order in which it is asked. Asked for the later of two
+/// payments first, it makes each wait for the other for ever: one by our nonce, one by its own.
+/// So a payment is signed only when all unsettled ones before it are seen in the mempool, or past.
+///
+/// # Errors
+///
+/// As [`room`], and [`NoRoom::Unseen`].
+pub fn room_in_chain(wallet: &Wallet, facts: &WalletFacts, in_flight: u32) -> Result<u64, NoRoom> {
     let (unfinished, limit) = (wallet.unfinished.len(), IN_FLIGHT_MAX);
     if limit <= unfinished {
         return Err(NoRoom::Full { unfinished, limit });
     }
-    room(wallet, in_flight)
+    let nonce = room(wallet, in_flight)?;
+    let seen = |held: u64| held < facts.chain_next || facts.mempool.contains(&held);
+    let open = wallet.unfinished.iter().filter(|holder| holder.settled.is_none());
+    match open.map(|holder| holder.nonce).find(|held| *held < nonce && !seen(*held)) {
+        Some(nonce) => Err(NoRoom::Unseen { nonce }),
+        None => Ok(nonce),
+    }
 }
 
 /// Which payments are to be worked for a request, in this order: every unfinished one ahead

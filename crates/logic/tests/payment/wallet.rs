@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{Key, Timestamp, Unfinished, Wallet};
-use logic::payment::{Comparison, NoRoom, WalletFacts, plan, room};
+use logic::payment::{Comparison, NoRoom, WalletFacts, plan, room, room_in_chain};
 
 use crate::world::key;
 
@@ -104,4 +104,17 @@ fn keeps_room() {
     let mut settled = wallet(6, &[(5, 1, true)]);
     settled.unfinished[0].settled = Some(Timestamp::from_millis(0));
     assert_eq!(room(&settled, 1), Ok(6));
+}
+
+/// A sponsor must be asked in nonce order: nothing is signed behind a payment that was sent and
+/// that nobody has seen in the mempool yet. One that is settled was taken by the sponsor.
+#[test]
+fn signs_nothing_behind_what_nobody_has_seen() {
+    let kept = wallet(6, &[(5, 1, true)]);
+    assert_eq!(room_in_chain(&kept, &facts(5, &[]), 2), Err(NoRoom::Unseen { nonce: 5 }));
+    assert_eq!(room_in_chain(&kept, &facts(5, &[5]), 2), Ok(6));
+    assert_eq!(room_in_chain(&kept, &facts(6, &[]), 2), Ok(6));
+    let mut settled = kept;
+    settled.unfinished[0].settled = Some(Timestamp::from_millis(1));
+    assert_eq!(room_in_chain(&settled, &facts(5, &[]), 1), Ok(6));
 }
