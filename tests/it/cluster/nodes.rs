@@ -8,6 +8,7 @@ use super::{
     NODES,
     load::{Load, now},
 };
+use crate::harness::{eventually, world::connect};
 
 /// Kills the node that `victim` names, twice; in between and after that work flows.
 async fn survives_the_kill_of(who: &str, stream: &str, leader: bool) {
@@ -86,7 +87,13 @@ async fn the_leader_may_be_cut_off() {
     nats.leader_other_than(subject::WORK, cut).await;
     load.flows().await;
     load.note("leader cut off", since);
-    // A person is not kept by the node that answers nothing, whichever is met first.
+    // A person is not kept by the node that answers nothing, whichever is met first. Until it
+    // notices that it leads nobody, it answers what it knew.
+    let there = connect(&nats.url_of(cut)).await;
+    eventually("the old leader to notice", || async {
+        there.last(subject::WORK, subject::FENCE).await.is_err().then_some(())
+    })
+    .await;
     for _ in 0..6 {
         let listed = load.job.world.cli(&["gate", "list"]).await;
         assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));

@@ -37,13 +37,13 @@ impl Servers {
     /// Starts so many nodes with their data under `dir`, and waits until they are one.
     pub(crate) async fn start(dir: &Path, count: usize) -> Servers {
         let ports: Vec<_> = (0..count).map(|_| Ports::free()).collect();
-        let routes: Vec<_> = ports.iter().map(|ports| ports.route).collect();
+        let routes: Vec<_> = ports.iter().map(Ports::route).collect();
         let ways = if 1 < count { Some(Ways::between(&routes).await) } else { None };
-        let start = |(number, ports): (usize, &Ports)| {
+        let start = |(number, ports): (usize, Ports)| {
             let doors: Vec<_> = ways.iter().flat_map(|ways| ways.doors(number)).collect();
-            Node::start(dir, &format!("nats-{number}"), *ports, &doors)
+            Node::start(dir, &format!("nats-{number}"), ports, &doors)
         };
-        let nodes = ports.iter().enumerate().map(start).collect();
+        let nodes = ports.into_iter().enumerate().map(start).collect();
         let mut servers = Servers { nodes, ways };
         for node in &mut servers.nodes {
             node.listens().await;

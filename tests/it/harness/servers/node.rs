@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    fs,
+    fs::{self, File},
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     time::Duration,
@@ -17,18 +17,24 @@ pub(super) struct Node {
     process: Process,
     dir: PathBuf,
     name: String,
-    pub(super) ports: Ports,
+    ports: Ports,
     http: reqwest::Client,
     /// Whether it was killed and not started again.
     down: bool,
 }
 
 /// Where a node listens, always the same.
-#[derive(Clone, Copy)]
 pub(super) struct Ports {
-    pub(super) client: u16,
-    pub(super) route: u16,
-    watch: u16,
+    client: Port,
+    route: Port,
+    watch: Port,
+}
+
+/// A port that is ours, also while the node that listens on it is down: no other test takes it
+/// meanwhile.
+struct Port {
+    number: u16,
+    _reserved: File,
 }
 
 /// How long a node may take to answer a question about itself. A frozen one never does.
@@ -36,7 +42,12 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 impl Ports {
     pub(super) fn free() -> Ports {
-        Ports { client: free_port(), route: free_port(), watch: free_port() }
+        Ports { client: Port::free(), route: Port::free(), watch: Port::free() }
+    }
+
+    /// Where the other nodes of a cluster come in.
+    pub(super) const fn route(&self) -> u16 {
+        self.route.number
     }
 }
 
@@ -45,7 +56,7 @@ impl Node {
     pub(super) fn start(dir: &Path, name: &str, ports: Ports, doors: &[SocketAddr]) -> Node {
         let dir = dir.join(name);
         fs::create_dir_all(&dir).unwrap();
-        fs::write(dir.join("nats.conf"), config(&dir, name, ports, doors)).unwrap();
+        fs::write(dir.join("nats.conf"), config(&dir, name, &ports, doors)).unwrap();
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().timeout(ANSWERS_WITHIN).build().unwrap();
         let process = launch(&dir);
@@ -57,7 +68,7 @@ impl Node {
     }
 
     pub(super) fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.ports.client)
+        format!("nats://127.0.0.1:{}", self.ports.client.number)
     }
 
     pub(super) const fn is_down(&self) -> bool {
@@ -83,7 +94,7 @@ impl Node {
 
     /// Waits until clients can connect.
     pub(super) async fn listens(&mut self) {
-        let address = SocketAddr::from(([127, 0, 0, 1], self.ports.client));
+        let address = SocketAddr::from(([127, 0, 0, 1], self.ports.client.number));
         eventually(format!("{} to listen", self.name), || async {
             tokio::net::TcpStream::connect(address).await.ok().map(drop)
         })
@@ -113,7 +124,7 @@ impl Node {
     }
 
     fn watched(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}/{path}", self.ports.watch)
+        format!("http://127.0.0.1:{}/{path}", self.ports.watch.number)
     }
 
     pub(super) fn log(&self) -> String {
@@ -132,8 +143,8 @@ fn launch(dir: &Path) -> Process {
     .unwrap()
 }
 
-fn config(dir: &Path, name: &str, ports: Ports, doors: &[SocketAddr]) -> String {
-    let Ports { client, route, watch } = ports;
+fn config(dir: &Path, name: &str, ports: &Ports, doors: &[SocketAddr]) -> String {
+    let [client, route, watch] = [&ports.client, &ports.route, &ports.watch].map(|it| it.number);
     let mut text = format!(
         "server_name: {name}\nlisten: \"127.0.0.1:{client}\"\nhttp: \"127.0.0.1:{watch}\"\n\
          jetstream {{ store_dir: {store:?}, sync_interval: always }}\n",
@@ -155,13 +166,18 @@ fn config(dir: &Path, name: &str, ports: Ports, doors: &[SocketAddr]) -> String 
     text
 }
 
-/// A port that nobody listens on, below those that the system gives to outgoing connections:
-/// else a client that tries to come back to a killed server could take the server's port.
-fn free_port() -> u16 {
-    loop {
-        let port = 12_000 + (kit::fresh_number() % 20_000) as u16;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
+impl Port {
+    /// One that nobody listens on, below those that the system gives to outgoing connections:
+    /// else a client that tries to come back to a killed server could take the server's port.
+    fn free() -> Port {
+        let folder = std::env::temp_dir().join("portcullis-ports");
+        fs::create_dir_all(&folder).unwrap();
+        loop {
+            let number = 12_000 + (kit::fresh_number() % 20_000) as u16;
+            let reserved = File::create(folder.join(number.to_string())).unwrap();
+            if reserved.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", number)).is_ok() {
+                return Port { number, _reserved: reserved };
+            }
         }
     }
 }
