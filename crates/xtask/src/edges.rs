@@ -22,6 +22,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("gatekeeper", &["domain", "logic", "wire", "bus", "kit", "fleet"]),
     ("portcullis", &["domain", "logic", "wire", "bus", "kit", "fleet", "stacks", "x402"]),
     ("sandbox", &["domain", "kit", "stacks", "x402"]),
+    ("sim", &["domain", "logic"]),
     ("xtask", &[]),
 ];
 
