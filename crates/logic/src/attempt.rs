@@ -19,7 +19,7 @@
 //! claimed               failed, nobody's fault; unknown   resting      no       put back
 //! claimed               held: nothing was tried           returned     no       put back
 //! claimed               moot: earlier contact             withdrawn    -        ack
-//! claimed               its holder stood still a lease    resting      yes      decide again
+//! claimed               its holder stood still a lease    resting      yes      put back, due at once
 //! claimed               ... and that was the last one     dead         yes      ack
 //! any but an end        a person withdraws                withdrawn    -
 //! dead, withdrawn       a person revives                  revived      set to 0
@@ -49,7 +49,7 @@ pub mod seat;
 mod stories;
 
 pub use by_hand::{NotAllowed, renew, revive, unclaimed, withdraw};
-pub use canary::win_canary;
+pub use canary::{may_free, win_canary};
 pub use delay::{DELAY_MAX, delay};
 pub use delivery::{Admitted, Delivered, HOLD, Step, on_delivery, take_over};
 pub use latch::{ANSWER_WITHIN, Latches, Unanswered};

@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Epoch, Gate, GateName, Key, Kind};
+use domain::{Epoch, Gate, GateName, Kind};
 
 use crate::{
     exec::Millis,
@@ -32,6 +32,8 @@ pub(crate) struct Broker {
     gates: BTreeMap<GateName, Vec<Stored>>,
     /// The last sequence over all gates.
     fence: u64,
+    /// A fenced write was checked and is not stored yet: another one is told to try again.
+    pub(crate) checking: bool,
     /// Every link of each canary's record.
     canaries: BTreeMap<Subject, Vec<Stored>>,
     pub(crate) events: Vec<Stored>,
@@ -84,21 +86,26 @@ impl Broker {
         self.last.get(subject).cloned()
     }
 
-    pub(crate) fn queued(&self, kind: &Kind, key: Key) -> bool {
-        self.last.contains_key(&Subject::Task(kind.clone(), key))
-    }
-
     /// Stores all of it or nothing; what was stored, in order.
     pub(crate) fn put(&mut self, puts: &[Put]) -> Result<Vec<Stored>, PutError> {
-        for put in puts {
-            self.check(put)?;
-        }
-        Ok(puts.iter().map(|put| self.store(put)).collect())
+        self.check_all(puts)?;
+        Ok(self.store_all(puts))
+    }
+
+    /// Stores what was checked.
+    pub(crate) fn store_all(&mut self, puts: &[Put]) -> Vec<Stored> {
+        puts.iter().map(|put| self.store(put)).collect()
+    }
+
+    /// Whether all of it may be stored.
+    pub(crate) fn check_all(&self, puts: &[Put]) -> Result<(), PutError> {
+        puts.iter().try_for_each(|put| self.check(put))
     }
 
     fn check(&self, put: &Put) -> Result<(), PutError> {
         let there = self.last.get(&put.subject).map(|stored| stored.seq);
         match put.expect {
+            Expect::Fence(_) if self.checking => return Err(PutError::Busy),
             Expect::Fence(fence) if fence != self.fence => return Err(PutError::Moved),
             Expect::Last(last) if last != there.unwrap_or(0) => return Err(PutError::Moved),
             _ => (),

@@ -15,7 +15,7 @@ use crate::{
     queue::{Backlog, Delivered, Reply, Waiting},
     wait::{Either, Slot, first},
     witness::Fact,
-    words::{Body, Put, PutError, Silent, Stored, Subject, Versioned, Word},
+    words::{Body, Expect, Put, PutError, Silent, Stored, Subject, Versioned, Word},
     world::World,
 };
 
@@ -64,7 +64,7 @@ impl P {
         let sim = &self.sim;
         let (cut, faults) = {
             let world = sim.world.borrow();
-            (world.processes[self.id].cut_until.checked_sub(sim.now()), world.faults.clone())
+            (world.processes[self.id].cut_until.checked_sub(sim.now()), world.faults)
         };
         let (there, back) = (sim.draw(1..faults.slow), sim.draw(1..faults.slow));
         if let Some(cut) = cut.filter(|cut| 0 < *cut) {
@@ -185,9 +185,49 @@ impl P {
             self.jitter(1).await;
             return Err(PutError::Busy);
         }
-        let (by, sim) = (self.id, self.sim.clone());
-        let stored = self.ask(true, move |world, now| store(&sim, world, by, &puts, now)).await;
-        stored.unwrap_or(Err(PutError::Unknown))
+        let by = self.id;
+        if puts.iter().any(|put| matches!(put.expect, Expect::Fence(_))) {
+            return self.put_fenced(puts).await;
+        }
+        let sim = self.sim.clone();
+        let stored = self.ask(true, move |world, now| {
+            world.broker.check_all(&puts)?;
+            Ok(store(&sim, world, by, &puts, now))
+        });
+        stored.await.unwrap_or(Err(PutError::Unknown))
+    }
+
+    /// On replicas a write is checked by the leader, and stored some milliseconds later when
+    /// the others have it. A checked one that comes in between is told to try again; a plain
+    /// one is not, and lies before what was checked before it.
+    async fn put_fenced(&self, puts: Vec<Put>) -> Result<u64, PutError> {
+        let (by, slot) = (self.id, Slot::new());
+        let filler = slot.filler();
+        let agreed = self.sim.draw(1..12);
+        let sim = self.sim.clone();
+        let checked = self.ask(true, move |world, _| {
+            world.broker.check_all(&puts)?;
+            world.broker.checking = true;
+            sim.after(agreed, move |sim| {
+                let last = {
+                    let world = &mut *sim.world.borrow_mut();
+                    world.broker.checking = false;
+                    store(sim, world, by, &puts, sim.now())
+                };
+                pump(sim);
+                filler.fill(last);
+            });
+            Ok(())
+        });
+        match checked.await {
+            Ok(Ok(())) => (),
+            Ok(Err(error)) => return Err(error),
+            Err(Silent) => return Err(PutError::Unknown),
+        }
+        match first(slot, self.sleep_ms(ANSWER_WITHIN)).await {
+            Either::A(last) => Ok(last),
+            Either::B(()) => Err(PutError::Unknown),
+        }
     }
 
     /// Waits for one message of a queue. What was delivered on the way back and is lost comes
@@ -252,16 +292,10 @@ fn queue<'a>(world: &'a mut World, of: &Of) -> Option<&'a mut crate::queue::Queu
     }
 }
 
-/// Stores, and repeats what is to be repeated.
-fn store(
-    sim: &Rc<Sim>,
-    world: &mut World,
-    by: usize,
-    puts: &[Put],
-    now: Millis,
-) -> Result<u64, PutError> {
+/// Stores what was checked, and repeats what is to be repeated; the sequence of the last one.
+fn store(sim: &Rc<Sim>, world: &mut World, by: usize, puts: &[Put], now: Millis) -> u64 {
     let before: Vec<_> = puts.iter().map(|put| world.broker.last(&put.subject).cloned()).collect();
-    let stored = world.broker.put(puts)?;
+    let stored = world.broker.store_all(puts);
     let last = stored.last().map_or(0, |last| last.seq);
     for (stored, before) in stored.into_iter().zip(before) {
         world.note(now, || format!("stored by {by}: {}", told(&stored)));
@@ -273,7 +307,7 @@ fn store(
         }
         world.fact(Fact::Stored { stored, before, by });
     }
-    Ok(last)
+    last
 }
 
 /// Repeats a gate message to every process, which may lose it.

@@ -79,12 +79,13 @@ async fn lane(desk: Rc<Desk>, kind: Kind) {
             woken = desk.wake.count();
             continue;
         }
+        let asked = desk.p.sim.now();
         let Some(delivered) = desk.p.pull(Of::Work(kind.clone()), PULL_FOR).await else { continue };
         let Some(stored) = desk.p.delivered_task(delivered.seq) else { continue };
         desk.count(&kind, true);
         let (attending, kind) = (desk.clone(), kind.clone());
         desk.p.spawn(async move {
-            attempt::attend(&attending, &kind, delivered, stored).await;
+            attempt::attend(&attending, &kind, (delivered, asked), stored).await;
             attending.count(&kind, false);
             attending.wake.ring();
         });

@@ -78,7 +78,11 @@ impl Gates {
     }
 
     fn hear(&self, seq: u64, gate: &Gate) {
-        self.p.sim.world.borrow_mut().witness.saw(self.p.id, gate);
+        {
+            let mut world = self.p.sim.world.borrow_mut();
+            world.witness.saw(self.p.id, gate, self.p.sim.now());
+            world.witness.heard(self.p.id, seq, gate.prev);
+        }
         if self.p.mutated(crate::mutant::Mutant::HoleIgnored) {
             let mut patched = gate.clone();
             // As if the chain through `prev` were never looked at.
@@ -127,11 +131,13 @@ impl Gates {
         match self.snapshot().await {
             Ok((token, gates)) => {
                 for (_, gate) in &gates {
-                    self.p.sim.world.borrow_mut().witness.saw(self.p.id, gate);
+                    self.p.sim.world.borrow_mut().witness.saw(self.p.id, gate, self.p.sim.now());
                 }
                 let taken = self.view.borrow_mut().on_snapshot(token, gates, at);
                 self.changes.ring();
-                if taken.is_err() {
+                if taken.is_ok() {
+                    self.p.sim.world.borrow_mut().witness.has_read(self.p.id, token);
+                } else {
                     self.p.sleep_ms(READ_AGAIN).await;
                 }
             }

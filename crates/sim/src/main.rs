@@ -134,7 +134,7 @@ fn many(out: &mut impl Write, args: &Args) -> io::Result<ExitCode> {
     });
     let mut sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
     sum.failed.sort_by_key(|(seed, _)| *seed);
-    let time = begun.elapsed();
+    let time = clock().duration_since(begun);
     table(out, &sum.tally)?;
     let rate = |count: u64| u128::from(count) * 1_000 / time.as_millis().max(1);
     writeln!(

@@ -36,7 +36,7 @@ const ASK_WITHIN: Millis = 3_000;
 pub(super) struct Desk {
     pub(super) p: P,
     gates: Gates,
-    pub(super) owed: RefCell<Vec<Owed>>,
+    owed: RefCell<Vec<Owed>>,
     /// The record was compared with the world.
     pub(super) agreed: Cell<bool>,
     at_work: RefCell<BTreeSet<Key>>,

@@ -12,7 +12,7 @@ use crate::{
     process::P,
     witness::Fact,
     words::{Expect, Put, Silent, Subject, Word as _},
-    world::{Ask, Command, Opening, Role},
+    world::{Ask, Command, Opening, Reply, Role},
 };
 
 /// Starts the one person that there is.
@@ -116,7 +116,9 @@ async fn say(p: &P, command: Command) -> bool {
     p.sim.world.borrow_mut().fact(Fact::Said(command.clone()));
     let within = 2 * patience();
     let answer = p.question(Role::Gatekeeper, Ask::Gate(command), within).await;
-    p.note(|| format!("hears {answer:?}"));
+    if let Ok(Reply::Gate(Err(refused))) = &answer {
+        p.note(|| format!("is refused: {refused}"));
+    }
     answer.is_ok()
 }
 

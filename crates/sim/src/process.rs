@@ -48,7 +48,8 @@ impl P {
         let skew = if sim.chance(0.5) { 0 } else { i64::try_from(sim.draw(0..6_000)).unwrap_or(0) };
         let number = sim.draw(0..u64::MAX);
         let mut world = sim.world.borrow_mut();
-        let skew = if world.faults.clock_jumps && number % 7 == 0 { 3_600_000 } else { skew };
+        let skew =
+            if world.faults.clock_jumps && number.is_multiple_of(7) { 3_600_000 } else { skew };
         let skew = if number.is_multiple_of(2) { skew } else { -skew };
         let id = world.processes.len();
         world.processes.push(Process {
@@ -126,11 +127,6 @@ impl P {
     pub(crate) async fn jitter(&self, times: Millis) {
         let time = self.sim.draw(1..20) * times;
         self.sleep_ms(time).await;
-    }
-
-    /// What a body of `T` is worth to this process. A message that was stored always reads.
-    pub(crate) fn read<T: crate::words::Word>(stored: &Stored) -> Option<Rc<T>> {
-        T::take(&stored.body)
     }
 
     pub(crate) fn gate(stored: &Stored) -> Option<Rc<domain::Gate>> {

@@ -5,10 +5,6 @@ mod gates;
 mod payments;
 mod tasks;
 
-use std::collections::BTreeMap;
-
-use domain::Kind;
-
 use crate::{exec::Millis, witness::Fact, world::World};
 
 /// A promise that did not hold.
@@ -26,9 +22,10 @@ type Kept = Result<(), Broken>;
 type Promise = fn(&World, &Fact, Millis) -> Kept;
 
 /// Every promise that is asked of each fact.
-const OF_EACH_FACT: [Promise; 19] = [
+const OF_EACH_FACT: [Promise; 20] = [
     gates::no_task_is_stored_behind_a_closed_gate,
     gates::no_attempt_begins_on_a_gate_seen_closed,
+    gates::no_attempt_begins_over_a_hole,
     gates::no_attempt_begins_blind,
     gates::only_a_person_opens,
     gates::one_canary_for_each_opening,
@@ -38,12 +35,12 @@ const OF_EACH_FACT: [Promise; 19] = [
     gates::a_canary_moves_only_what_it_proved,
     gates::one_closing_is_one_incident,
     gates::a_failure_is_counted_in_one_incident,
+    tasks::one_holder_acts,
     tasks::an_end_is_final,
     tasks::nothing_leaves_the_queue_before_its_end,
     tasks::only_a_sensor_creates,
     tasks::charges_are_its_own_and_bounded,
     tasks::done_means_recorded,
-    tasks::one_holder_acts,
     payments::what_may_have_left_is_unknown,
     payments::bytes_are_stored_before_they_leave,
 ];
@@ -59,14 +56,11 @@ pub(crate) fn check(world: &mut World, now: Millis) -> Kept {
         return Ok(());
     }
     let facts = std::mem::take(&mut world.facts);
-    let queues = world.broker.work.iter();
-    let limits: BTreeMap<Kind, i64> =
-        queues.map(|(kind, queue)| (kind.clone(), queue.max_ack_pending)).collect();
     for fact in &facts {
         for promise in OF_EACH_FACT {
             promise(world, fact, now)?;
         }
-        world.witness.remember(fact, now, &limits);
+        world.witness.remember(fact, now);
     }
     Ok(())
 }

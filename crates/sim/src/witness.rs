@@ -21,9 +21,9 @@ pub(crate) enum Fact {
     /// A consumer's limit was set.
     Limited { kind: Kind, limit: i64 },
     /// The work of a claimed attempt begins.
-    Began { by: ProcId, state: Rc<TaskState>, at: Millis },
+    Began { by: ProcId, state: Rc<TaskState>, at: Millis, asked: Millis },
     /// A script has its effect, in the hands of whoever claimed it so.
-    Acted { by: ProcId, state: Rc<TaskState>, at: Millis },
+    Acted { by: ProcId, state: Rc<TaskState> },
     /// Signed bytes leave a payer.
     Left { by: ProcId, payee: u64, signed: Signed },
     /// A person gave a command.
@@ -36,7 +36,10 @@ pub(crate) type Attempt = (Kind, Key, u32);
 #[derive(Default)]
 pub(crate) struct Witness {
     /// The newest state of a gate that each process has heard or read.
-    seen: BTreeMap<(ProcId, GateName), (Epoch, GateState)>,
+    seen: BTreeMap<(ProcId, GateName), (Epoch, GateState, Millis)>,
+    /// How far each process knows the gate log without a gap, and the newest message that it has
+    /// heard over a gap.
+    heard: BTreeMap<ProcId, (u64, u64)>,
     /// When each process put the newest question about the gates that was answered.
     confirmed: BTreeMap<ProcId, Millis>,
     /// When the newest link of each chain was stored.
@@ -45,12 +48,14 @@ pub(crate) struct Witness {
     pub(crate) claims: BTreeMap<Attempt, Rc<TaskState>>,
     /// How attempts ended: the link that ended them.
     pub(crate) ends: BTreeMap<Attempt, Rc<TaskState>>,
-    /// Attempts whose work began, by whom.
-    pub(crate) begun: BTreeMap<Attempt, ProcId>,
+    /// Attempts whose work began: by whom, and when their message had been asked for.
+    pub(crate) begun: BTreeMap<Attempt, (ProcId, Millis)>,
     /// The gate log.
     pub(crate) gates: BTreeMap<GateName, Vec<Rc<Gate>>>,
-    /// The greatest limit of each kind's consumer since the newest opening that it needs.
-    pub(crate) limit_max: BTreeMap<Kind, i64>,
+    /// When each gate message was stored.
+    moved: BTreeMap<(GateName, Epoch), Millis>,
+    /// Since when each kind's consumer has had which limit.
+    limits: BTreeMap<Kind, Vec<(Millis, i64)>>,
     /// What was said by people.
     pub(crate) said: Vec<Command>,
     /// Every nonce whose bytes left: for whom, and which bytes.
@@ -65,12 +70,32 @@ pub(crate) struct Witness {
 
 impl Witness {
     /// A process heard or read a gate.
-    pub(crate) fn saw(&mut self, by: ProcId, gate: &Gate) {
-        let seen = (gate.epoch, gate.state);
+    pub(crate) fn saw(&mut self, by: ProcId, gate: &Gate, now: Millis) {
+        let seen = (gate.epoch, gate.state, now);
         let newest = self.seen.entry((by, gate.name.clone())).or_insert(seen);
         if newest.0 < gate.epoch {
             *newest = seen;
         }
+    }
+
+    /// A process heard a repeated gate message.
+    pub(crate) fn heard(&mut self, by: ProcId, seq: u64, prev: u64) {
+        let (known, over) = self.heard.entry(by).or_default();
+        if prev <= *known {
+            *known = seq.max(*known);
+        } else {
+            *over = seq.max(*over);
+        }
+    }
+
+    /// A process has read every gate, up to `token`.
+    pub(crate) fn has_read(&mut self, by: ProcId, token: u64) {
+        let (known, _) = self.heard.entry(by).or_default();
+        *known = token.max(*known);
+    }
+
+    pub(crate) fn has_hole(&self, by: ProcId) -> bool {
+        self.heard.get(&by).is_some_and(|(known, over)| known < over)
     }
 
     /// A question about the newest gate message, put at `asked`, was answered.
@@ -80,7 +105,7 @@ impl Witness {
     }
 
     pub(crate) fn seen(&self, by: ProcId, gate: &GateName) -> Option<GateState> {
-        self.seen.get(&(by, gate.clone())).map(|(_, state)| *state)
+        self.seen.get(&(by, gate.clone())).map(|(_, state, _)| *state)
     }
 
     pub(crate) fn blind_for(&self, by: ProcId, now: Millis) -> Millis {
@@ -97,6 +122,22 @@ impl Witness {
         log.find(|gate| gate.epoch == epoch).cloned()
     }
 
+    /// The greatest limit that a kind's consumer has had since the opening of `gate` in which
+    /// it stands at `epoch`.
+    pub(crate) fn limit_since(&self, kind: &Kind, name: &GateName, epoch: Epoch) -> i64 {
+        let opening = self.gate_at(name, epoch).map_or(epoch, |gate| gate.opening);
+        let since = self.moved.get(&(name.clone(), opening)).copied().unwrap_or(0);
+        let all = self.limits.get(kind).map_or(&[][..], Vec::as_slice);
+        // The one that was in force when it began, and those since.
+        let begins = all.partition_point(|(at, _)| *at <= since).saturating_sub(1);
+        all[begins..].iter().map(|(_, limit)| *limit).max().unwrap_or(i64::MAX)
+    }
+
+    /// When a process heard or read the newest state of a gate that it knows.
+    pub(crate) fn seen_at(&self, by: ProcId, gate: &GateName) -> Millis {
+        self.seen.get(&(by, gate.clone())).map_or(0, |(_, _, at)| *at)
+    }
+
     /// The claims under which a task was, or is, the canary of that very opening.
     pub(crate) fn canaries<'a>(
         &'a self,
@@ -111,17 +152,16 @@ impl Witness {
     }
 
     /// Remembers a fact, once it was judged.
-    pub(crate) fn remember(&mut self, fact: &Fact, now: Millis, limits: &BTreeMap<Kind, i64>) {
+    pub(crate) fn remember(&mut self, fact: &Fact, now: Millis) {
         match fact {
             Fact::Stored { stored, before, .. } => {
-                self.remember_stored(stored, before.as_ref(), now, limits);
+                self.remember_stored(stored, before.as_ref(), now);
             }
             Fact::Limited { kind, limit } => {
-                let greatest = self.limit_max.entry(kind.clone()).or_insert(*limit);
-                *greatest = (*greatest).max(*limit);
+                self.limits.entry(kind.clone()).or_default().push((now, *limit));
             }
-            Fact::Began { by, state, .. } => {
-                self.begun.insert(attempt(state), *by);
+            Fact::Began { by, state, asked, .. } => {
+                self.begun.insert(attempt(state), (*by, *asked));
             }
             Fact::Left { payee, signed, .. } => {
                 self.left.entry(signed.nonce).or_insert((*payee, signed.bytes.clone()));
@@ -131,13 +171,7 @@ impl Witness {
         }
     }
 
-    fn remember_stored(
-        &mut self,
-        stored: &Stored,
-        before: Option<&Stored>,
-        now: Millis,
-        limits: &BTreeMap<Kind, i64>,
-    ) {
+    fn remember_stored(&mut self, stored: &Stored, before: Option<&Stored>, now: Millis) {
         match &stored.body {
             Body::State(state) => {
                 let key = (state.kind.clone(), state.source_key.key());
@@ -151,10 +185,8 @@ impl Witness {
                 }
             }
             Body::Gate(gate) => {
+                self.moved.insert((gate.name.clone(), gate.epoch), now);
                 self.gates.entry(gate.name.clone()).or_default().push(gate.clone());
-                if gate.state == GateState::Probing {
-                    self.limit_max.clone_from(limits);
-                }
             }
             Body::Incident(incident) => {
                 for failure in &incident.failures {

@@ -1,12 +1,16 @@
 //! Winning and freeing the right to be the one task that a probing gate lets through.
 
+use bus::Stored;
 use domain::{Admission, Canary, Epoch, GateName, Key, Kind, KindConfig};
-use fleet::store::{self, Cas, StoreError, Versioned};
-use logic::attempt::{Admitted, HOLD, win_canary};
-use wire::subject;
+use fleet::store::{self, Cas, StoreError};
+use logic::attempt::{Admitted, HOLD, may_free, win_canary};
+use wire::{Wire as _, subject};
 
 use super::{Answer, Errand, Flow};
 use crate::desk::Desk;
+
+/// The most links of a canary's record that are looked at.
+const LINKS_MAX: usize = 1_000;
 
 /// A canary that was won and is in no claim yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,15 +114,15 @@ async fn free_one(
 ) -> Result<(), StoreError> {
     let bus = &desk.fleet.bus;
     let record = subject::canary(gate, epoch);
-    let Some(Versioned { value, seq }) =
-        store::read::<Canary>(bus, subject::RECORD, &record).await?
-    else {
-        return Ok(());
-    };
-    if (&value.kind, value.task) != task || value.holder != *desk.me() || value.released {
+    let stored = bus.all(subject::RECORD, &record, LINKS_MAX).await?;
+    let decode = |stored: &Stored| Some((Canary::decode(&stored.body).ok()?, stored.seq));
+    let links: Vec<(Canary, u64)> = stored.iter().filter_map(decode).collect();
+    let (canaries, seqs): (Vec<Canary>, Vec<u64>) = links.into_iter().unzip();
+    let (Some(newest), Some(&seq)) = (canaries.last(), seqs.last()) else { return Ok(()) };
+    if !may_free(&canaries, desk.me(), task) {
         return Ok(());
     }
-    let freed = Canary { released: true, ..value };
+    let freed = Canary { released: true, ..newest.clone() };
     match store::compare_and_set(bus, subject::RECORD, &record, &freed, seq).await? {
         Cas::Stored(_) => tracing::info!(%gate, %epoch, "canary given back"),
         Cas::Lost => (),

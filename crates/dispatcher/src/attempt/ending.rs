@@ -154,7 +154,7 @@ impl Errand {
     }
 
     /// Writes a link on `last`, tells it, and says what to answer. Continues when the link was
-    /// refused, and when it is to be decided on again.
+    /// refused.
     pub(super) async fn settle(&self, ending: Ending, last: u64) -> Flow {
         // At once: every other attempt that begins here meanwhile would fail alike.
         let latched = self.latch(&ending);
@@ -187,7 +187,6 @@ impl Errand {
         match ending.then {
             Then::Ack => ControlFlow::Break(Answer::Done),
             Then::PutBack(after) => ControlFlow::Break(Answer::PutBack(after)),
-            Then::Again => ControlFlow::Continue(()),
         }
     }
 

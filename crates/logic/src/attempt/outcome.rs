@@ -25,8 +25,6 @@ pub struct Ending {
 pub enum Then {
     Ack,
     PutBack(Duration),
-    /// Nothing yet: decide again from the state just written.
-    Again,
 }
 
 /// The gate to latch and the epoch under which the failed attempt began.
@@ -148,7 +146,9 @@ impl Attempt {
         self.ending(phase, vec![failed], Then::PutBack(wait))
     }
 
-    /// The holder vanished: charged like a failure of its own, but due at once.
+    /// The holder vanished: charged like a failure of its own, but due at once. Whoever took it
+    /// over puts it back all the same: it was delivered before, maybe long before, and may only
+    /// begin as one of those that are let go at once now (G4).
     pub(super) fn lost(mut self, cause: &Cause, evidence: &str, kind: &KindConfig) -> Ending {
         let trouble = Trouble { cause, evidence, retry_after: None, cost: Cost::ZERO };
         self.state.charged = self.state.charged.saturating_add(1);
@@ -157,7 +157,7 @@ impl Attempt {
             return self.dead(cause, failed);
         }
         let phase = Phase::Resting { due: self.state.at, cause: cause.clone(), charged: true };
-        self.ending(phase, vec![failed], Then::Again)
+        self.ending(phase, vec![failed], Then::PutBack(Duration::ZERO))
     }
 
     fn spent(&self, kind: &KindConfig) -> bool {

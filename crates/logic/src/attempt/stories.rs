@@ -210,7 +210,7 @@ fn outcomes_have_their_ending() {
 fn a_lost_claim_is_charged() {
     let mut state = state("theirs").unwrap();
     let ending = take_over(&state, &kind(), at(99)).unwrap();
-    assert_eq!((ending.state.charged, ending.then), (2, Then::Again));
+    assert_eq!((ending.state.charged, ending.then), (2, Then::PutBack(Duration::ZERO)));
     assert!(matches!(ending.state.phase, Phase::Resting { due, .. } if due == at(99)));
     assert_eq!(ending.reports[0].admitted, state.admitted);
     state.charged = 2;

@@ -123,7 +123,6 @@ impl Fleet {
         match ending.then {
             Then::Ack => self.acknowledge(who),
             Then::PutBack(after) => assert!(after <= self.kind.rest_max),
-            Then::Again => self.deliver(who),
         }
     }
 

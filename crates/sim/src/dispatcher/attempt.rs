@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     bus::Of,
+    exec::Millis,
     fleet::Cas,
     mutant::Mutant,
     process::P,
@@ -29,6 +30,8 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(2);
 pub(super) struct Errand {
     pub(super) desk: Rc<Desk>,
     pub(super) delivered: queue::Delivered,
+    /// When it was asked for.
+    pub(super) asked: Millis,
     pub(super) kind: Kind,
     pub(super) key: Key,
     pub(super) task: Rc<Task>,
@@ -50,7 +53,7 @@ pub(super) type Flow = ControlFlow<Answer>;
 pub(super) async fn attend(
     desk: &Rc<Desk>,
     kind: &Kind,
-    delivered: queue::Delivered,
+    (delivered, asked): (queue::Delivered, Millis),
     stored: Stored,
 ) {
     let Some(task) = Task::take(&stored.body) else { return };
@@ -62,6 +65,7 @@ pub(super) async fn attend(
     let errand = Errand {
         desk: desk.clone(),
         delivered,
+        asked,
         kind: kind.clone(),
         key,
         task,

@@ -1,7 +1,7 @@
 //! Winning and freeing the right to be the one task that a probing gate lets through.
 
 use domain::{Admission, Canary, Epoch, GateName, Key, Kind, KindConfig};
-use logic::attempt::{Admitted, HOLD, win_canary};
+use logic::attempt::{Admitted, HOLD, may_free, win_canary};
 
 use super::{
     Desk,
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     fleet::Cas,
-    words::{Silent, Subject},
+    words::{Silent, Subject, Word as _},
 };
 
 /// A canary that was won and is in no claim yet.
@@ -103,13 +103,17 @@ pub(super) async fn free(desk: &Desk, kind: &Kind, key: Key, won: &[Won]) {
 
 async fn free_one(desk: &Desk, task: (&Kind, Key), won: &Won) -> Result<(), Silent> {
     let record = Subject::Canary(won.gate.clone(), won.epoch);
-    let Some(found) = desk.p.get::<Canary>(record.clone()).await? else { return Ok(()) };
-    let value = &found.value;
-    if (&value.kind, value.task) != task || value.holder != desk.me || value.released {
+    let stored = desk.p.canary_links(record.clone()).await?;
+    let links: Vec<Canary> =
+        stored.iter().filter_map(|link| Some(Canary::clone(&*Canary::take(&link.body)?))).collect();
+    let (Some(newest), Some(seq)) = (links.last(), stored.last().map(|link| link.seq)) else {
+        return Ok(());
+    };
+    if !may_free(&links, &desk.me, task) {
         return Ok(());
     }
-    let freed = Canary { released: true, ..Canary::clone(value) };
-    desk.p.compare_and_set(&record, &freed, found.seq).await?;
+    let freed = Canary { released: true, ..newest.clone() };
+    desk.p.compare_and_set(&record, &freed, seq).await?;
     desk.p.count("canaries given back");
     Ok(())
 }

@@ -47,12 +47,10 @@ impl Errand {
             return held;
         }
         {
+            let (by, at) = (self.p().id, self.p().sim.now());
+            let (state, asked) = (claimed.clone().into(), self.asked);
             let mut world = self.p().sim.world.borrow_mut();
-            let fact = Fact::Began {
-                by: self.p().id,
-                state: claimed.clone().into(),
-                at: self.p().sim.now(),
-            };
+            let fact = Fact::Began { by, state, at, asked };
             world.fact(fact);
             world.count("attempts begun");
         }
@@ -116,7 +114,7 @@ impl Errand {
     }
 
     /// Writes a link on `last`, tells it, and says what to answer. Continues when the link was
-    /// refused, and when it is to be decided on again.
+    /// refused.
     pub(super) async fn settle(&self, ending: Ending, last: u64) -> Flow {
         let latched = self.latch(&ending);
         let stored = loop {
@@ -138,7 +136,6 @@ impl Errand {
         match ending.then {
             Then::Ack => Flow::Break(Answer::Done),
             Then::PutBack(after) => Flow::Break(Answer::PutBack(after)),
-            Then::Again => Flow::Continue(()),
         }
     }
 

@@ -61,7 +61,7 @@ async fn run_script(errand: &Errand, claimed: &TaskState) -> Outcome {
     if own && !world.outside.effects.contains(&number) {
         return failed("script.error");
     }
-    world.fact(Fact::Acted { by: p.id, state: claimed.clone().into(), at: p.sim.now() });
+    world.fact(Fact::Acted { by: p.id, state: claimed.clone().into() });
     world.outside.effects.insert(number);
     world.count("script effects");
     Outcome::Completed { effect: format!("script {number}"), cost: Cost::ZERO }

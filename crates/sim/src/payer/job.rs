@@ -29,7 +29,7 @@ pub(super) enum Worked {
     Ended {
         outcome: Outcome,
         payment: Option<Rc<Payment>>,
-        later: Option<Later>,
+        later: Option<Box<Later>>,
     },
     /// Somebody else wrote the payment meanwhile.
     Moved,
@@ -80,7 +80,7 @@ impl Job {
         let payment_seq = self.payment.as_ref().map_or(0, |kept| kept.seq);
         let later = then.map(|then| {
             let save = Save { payment: *then, wallet: None, contact: false };
-            Later { save, payment_seq }
+            Box::new(Later { save, payment_seq })
         });
         Worked::Ended { outcome, payment: self.payment.map(|kept| kept.value), later }
     }
@@ -295,7 +295,7 @@ impl Desk {
         let sim = &self.p.sim;
         let (faults, cut) = {
             let world = sim.world.borrow();
-            (world.faults.clone(), sim.now() < world.processes[self.p.id].cut_until)
+            (world.faults, sim.now() < world.processes[self.p.id].cut_until)
         };
         let slot = Slot::new();
         let filler = slot.filler();

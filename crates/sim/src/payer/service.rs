@@ -92,7 +92,7 @@ async fn round(
         let (outcome, payment) = match job.work().await? {
             Worked::Moved => return Ok(None),
             Worked::Ended { outcome, payment, later: written } => {
-                later.extend(written);
+                later.extend(written.map(|written| *written));
                 (outcome, payment)
             }
         };

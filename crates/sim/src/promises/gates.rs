@@ -1,10 +1,11 @@
 //! G1 to G5.
 
-use domain::{Actor, Epoch, Gate, GateState, Phase};
+use domain::{Actor, Admission, Epoch, Gate, GateState, Phase, TaskState};
 
 use super::{Kept, broken};
 use crate::{
     exec::Millis,
+    setting::LEASE_MS,
     shown::link,
     witness::{Fact, attempt, tried_nothing},
     words::{Body, Stored},
@@ -49,9 +50,19 @@ pub(super) fn no_attempt_begins_on_a_gate_seen_closed(
     Ok(())
 }
 
+/// G2: none by a service that has heard of a gate message whose forerunner it has missed, until
+/// it has read them all again.
+pub(super) fn no_attempt_begins_over_a_hole(world: &World, fact: &Fact, _: Millis) -> Kept {
+    let Fact::Began { by, state, .. } = fact else { return Ok(()) };
+    if world.witness.has_hole(*by) {
+        return broken("G2", format!("{by} has missed a gate message, and begins {}", link(state)));
+    }
+    Ok(())
+}
+
 /// G2: none when blind for 3 s.
 pub(super) fn no_attempt_begins_blind(world: &World, fact: &Fact, _: Millis) -> Kept {
-    let Fact::Began { by, state, at } = fact else { return Ok(()) };
+    let Fact::Began { by, state, at, .. } = fact else { return Ok(()) };
     let blind = world.witness.blind_for(*by, *at);
     if BLIND <= blind {
         return broken("G2", format!("{by} is blind for {blind} ms, and begins {}", link(state)));
@@ -128,33 +139,42 @@ pub(super) fn only_a_canary_passes_a_probing_gate(world: &World, fact: &Fact, _:
     Ok(())
 }
 
-/// G4: a drain is paced. What holds of it: no dispatcher ever has more attempts of a kind under
-/// way that a draining gate admitted than the greatest limit that a gatekeeper has set for that
-/// kind's consumer since the opening. (The limit itself is 1, 2, 4 … and what rests, or more
-/// for a second where a gatekeeper's late word overtook another's.)
-pub(super) fn a_drain_keeps_its_pace(world: &World, fact: &Fact, _: Millis) -> Kept {
-    let Fact::Began { by, state, .. } = fact else { return Ok(()) };
-    let draining = |admission: &domain::Admission| {
-        let gate = world.witness.gate_at(&admission.gate, admission.epoch);
+/// G4: a drain is paced. What holds of it: of what a dispatcher has asked for since it knows that
+/// a gate is DRAINING, it never has more of a kind under way than the greatest limit that a
+/// gatekeeper has set for that kind's consumer since the opening. What it had in hand or had
+/// asked for before, at most its slots, comes on top. (The limit itself is 1, 2, 4 … and what rests, or more for a
+/// second where a gatekeeper's late word overtook another's.)
+pub(super) fn a_drain_keeps_its_pace(world: &World, fact: &Fact, now: Millis) -> Kept {
+    let Fact::Began { by, state, asked, .. } = fact else { return Ok(()) };
+    let witness = &world.witness;
+    let draining = |admission: &&Admission| {
+        let gate = witness.gate_at(&admission.gate, admission.epoch);
         gate.is_some_and(|gate| gate.state == GateState::Draining)
     };
-    if !state.admitted.iter().any(draining) {
+    // Since when it knows that the last of the gates that drain does so.
+    let drains = |claim: &TaskState| {
+        let draining = claim.admitted.iter().filter(draining);
+        draining.map(|it| witness.seen_at(*by, &it.gate)).max()
+    };
+    if drains(state).is_none_or(|since| *asked < since) {
         return Ok(());
     }
-    let under_way = world.witness.begun.iter().filter(|(other, process)| {
-        let claim = world.witness.claims.get(other);
-        **process == *by
-            && other.0 == state.kind
-            && !world.witness.ends.contains_key(other)
-            && claim.is_some_and(|claim| claim.admitted.iter().any(draining))
+    let under_way = witness.begun.iter().filter(|(other, (process, asked))| {
+        let claim = witness.claims.get(other);
+        let linked = witness.linked.get(&(other.0.clone(), other.1)).copied();
+        // A claim that was not renewed is given up: nobody acts under it.
+        let held = linked.is_some_and(|linked| now - linked < LEASE_MS / 10 * 9);
+        let paced = claim.and_then(|claim| drains(claim)).is_some_and(|it| it <= *asked);
+        let ours = *process == *by && other.0 == state.kind;
+        ours && held && paced && !witness.ends.contains_key(other)
     });
     let under_way = i64::try_from(under_way.count()).unwrap_or(i64::MAX);
-    let most = world.witness.limit_max.get(&state.kind).copied().unwrap_or(i64::MAX);
+    let limits = state.admitted.iter().filter(draining);
+    let limits = limits.map(|it| witness.limit_since(&state.kind, &it.gate, it.epoch));
+    let most = limits.max().unwrap_or(i64::MAX);
     if most <= under_way {
-        return broken(
-            "G4",
-            format!("{by} has {under_way} of at most {most} and begins {}", link(state)),
-        );
+        let what = format!("{by} has {under_way} of at most {most} and begins {}", link(state));
+        return broken("G4", what);
     }
     Ok(())
 }
