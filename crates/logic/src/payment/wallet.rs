@@ -108,20 +108,17 @@ pub(super) fn finished(wallet: &Wallet, payment: Key) -> Option<Wallet> {
     (wallet.unfinished.len() < held).then_some(wallet)
 }
 
-/// The bytes of `payment` never left: its nonce is free again, as the next or as a hole.
-/// `None` where they may have left.
+/// The bytes of `payment` never left: its nonce is free again, as a hole even where it was the
+/// newest, since somebody else may have used it meanwhile: then [`fit`] forgets it. `None` where
+/// they may have left.
 pub(super) fn given_back(wallet: &Wallet, payment: Key) -> Option<Wallet> {
     let holder = *wallet.unfinished.iter().find(|holder| holder.payment == payment)?;
     if holder.sent {
         return None;
     }
     let mut wallet = finished(wallet, payment)?;
-    if holder.nonce.checked_add(1) == Some(wallet.next) {
-        wallet.next = holder.nonce;
-    } else {
-        wallet.holes.push(holder.nonce);
-        wallet.holes.sort_unstable();
-    }
+    wallet.holes.push(holder.nonce);
+    wallet.holes.sort_unstable();
     Some(wallet)
 }
 
