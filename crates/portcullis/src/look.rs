@@ -118,42 +118,56 @@ pub(crate) async fn incident(bus: &Bus, gate: &Gate) -> anyhow::Result<Option<In
     }
 }
 
-/// How many tasks of each kind are in the queue, waiting or running.
+/// How many tasks of each kind are in the queue, waiting or running; `None` where the broker
+/// cannot say just now, as while a queue's leader is gone. That must keep nobody from a gate.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Queues(pub(crate) BTreeMap<Kind, Backlog>);
+pub(crate) struct Queues(pub(crate) BTreeMap<Kind, Option<Backlog>>);
 
 /// How an empty queue is told.
 pub(crate) const NOTHING: &str = "nothing";
 
 impl Queues {
-    pub(crate) async fn read(bus: &Bus, kinds: &[Kind]) -> anyhow::Result<Queues> {
+    pub(crate) async fn read(bus: &Bus, kinds: &[Kind]) -> Queues {
         let mut queues = BTreeMap::new();
         for kind in kinds {
             let name = subject::dispatch_consumer(kind);
             let backlog = bus.backlog(subject::WORK, &name).await;
-            queues.insert(kind.clone(), backlog.context("count what waits")?);
+            if let Err(error) = &backlog {
+                tracing::debug!(%kind, %error, "what waits cannot be counted");
+            }
+            queues.insert(kind.clone(), backlog.ok());
         }
-        Ok(Queues(queues))
+        Queues(queues)
     }
 
-    pub(crate) fn of(&self, kind: &Kind) -> u64 {
-        self.0.get(kind).map_or(0, |backlog| backlog.pending + backlog.in_flight)
+    pub(crate) fn of(&self, kind: &Kind) -> Option<u64> {
+        let backlog = self.0.get(kind)?.as_ref()?;
+        Some(backlog.pending + backlog.in_flight)
     }
 
+    /// Over the kinds that could be counted.
     pub(crate) fn total(&self) -> u64 {
-        self.0.keys().map(|kind| self.of(kind)).sum()
+        self.0.keys().filter_map(|kind| self.of(kind)).sum()
+    }
+
+    /// Nothing waits, and that is known of every kind.
+    pub(crate) fn empty(&self) -> bool {
+        self.0.keys().all(|kind| self.of(kind) == Some(0))
     }
 
     /// Delivered and not answered: running, or resting.
     pub(crate) fn in_flight(&self) -> u64 {
-        self.0.values().map(|backlog| backlog.in_flight).sum()
+        self.0.values().flatten().map(|backlog| backlog.in_flight).sum()
     }
 
-    /// `welcome 59, prompt 2`; `nothing` if so.
+    /// `welcome 59, prompt 2`; `nothing` if so; `welcome ?` where it is not known.
     pub(crate) fn told(&self, kinds: &[Kind]) -> String {
-        let waiting = kinds.iter().map(|kind| (kind, self.of(kind)));
-        let waiting = waiting.filter(|(_, count)| 0 < *count);
-        let told: Vec<String> = waiting.map(|(kind, count)| format!("{kind} {count}")).collect();
+        let told = kinds.iter().filter_map(|kind| match self.of(kind) {
+            None => Some(format!("{kind} ?")),
+            Some(0) => None,
+            Some(count) => Some(format!("{kind} {count}")),
+        });
+        let told: Vec<String> = told.collect();
         if told.is_empty() { NOTHING.to_owned() } else { told.join(", ") }
     }
 }
@@ -288,5 +302,19 @@ mod tests {
         assert_eq!(lines(&Seen::Garbled), [told]);
         assert_eq!(lines(&at(4)), Vec::<String>::new());
         assert!(pulse.latched_lines(&"wallet".parse().unwrap(), &at(3), now).is_empty());
+    }
+
+    /// What cannot be counted is told as not known, never as nothing.
+    #[test]
+    fn an_unknown_queue_is_not_an_empty_one() {
+        let kind = |name: &str| name.parse::<Kind>().unwrap();
+        let (known, unknown) = (kind("welcome"), kind("prompt"));
+        let counted = Backlog { pending: 2, in_flight: 1, ..Backlog::default() };
+        let queues =
+            Queues(BTreeMap::from([(known.clone(), Some(counted)), (unknown.clone(), None)]));
+        assert_eq!(queues.told(&[known.clone(), unknown.clone()]), "welcome 3, prompt ?");
+        assert_eq!((queues.total(), queues.of(&unknown)), (3, None));
+        let idle = |backlog| Queues(BTreeMap::from([(known.clone(), backlog)])).empty();
+        assert!(idle(Some(Backlog::default())) && !idle(None));
     }
 }

@@ -77,6 +77,7 @@ fn check(mutant: Mutant, promise: &str) {
 #[test]
 fn faults_at_the_gates_are_caught() {
     check(Mutant::FenceDropped, "G1");
+    check(Mutant::PlainGateWrite, "G1");
     check(Mutant::StragglerMoves, "G5");
     check(Mutant::GatesNotAsked, "G2");
     check(Mutant::HoleIgnored, "G2");

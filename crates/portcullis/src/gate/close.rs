@@ -68,7 +68,7 @@ pub(super) async fn run(bus: &Bus, args: &CloseArgs, out: &Out) -> anyhow::Resul
     } else {
         let told = out.state(gate.state, gate.state.told());
         out.data(&format!("gate {} is {told}, incident {}", gate.name, gate.incident))?;
-        let waiting = Queues::read(bus, &config.needing(&gate.name)).await?;
+        let waiting = Queues::read(bus, &config.needing(&gate.name)).await;
         out.talk(&format!("in the queue: {}", waiting.told(&config.needing(&gate.name))));
     }
     Ok(())

@@ -66,7 +66,7 @@ impl Drain<'_> {
             let seen = Seen::read(bus, &self.opened.name).await?;
             // In this order the bar may lag, and never shows what is not done.
             let newer = self.newer(bus, opening).await?;
-            let queues = Queues::read(bus, &self.config.needing(&self.opened.name)).await?;
+            let queues = Queues::read(bus, &self.config.needing(&self.opened.name)).await;
             if let Some(gate) = seen.gate() {
                 self.tell(bus, gate, &mut said, out).await?;
                 self.draw(gate, &queues, newer, &mut said, out);
@@ -209,7 +209,7 @@ impl Drain<'_> {
         let gates = Seen::all(bus, self.config).await?;
         let name = &gate.name;
         let held = held(self.config, &gates, name);
-        let why = if queues.total() == 0 {
+        let why = if queues.empty() {
             "nothing waits: the gate stays PROBING, and the next task that comes is the canary"
                 .to_owned()
         } else if held.len() == self.config.needing(name).len() {

@@ -33,7 +33,7 @@ pub(super) async fn run(bus: &Bus, out: &Out) -> anyhow::Result<()> {
             incidents.insert(gate.name.clone(), incident);
         }
     }
-    let queues = Queues::read(bus, &kinds).await?;
+    let queues = Queues::read(bus, &kinds).await;
     let listing = Listing { config, gates, incidents, queues, pulse, now: Clock.now() };
     if out.json {
         out.object(&listing.object())?;

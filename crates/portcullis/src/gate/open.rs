@@ -29,7 +29,7 @@ pub(super) async fn run(
     let config = look::config(bus).await?;
     look::known_gate(&config, &args.gate)?;
     let gates = Seen::all(bus, &config).await?;
-    let queues = Queues::read(bus, &config.needing(&args.gate)).await?;
+    let queues = Queues::read(bus, &config.needing(&args.gate)).await;
     let seen = gates.get(&args.gate).unwrap_or(&Seen::Absent);
     if let Seen::Absent = seen {
         let why = seen.doubt().unwrap_or_default();

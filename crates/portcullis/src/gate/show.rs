@@ -34,7 +34,7 @@ pub(super) async fn run(bus: &Bus, name: &GateName, out: &Out) -> anyhow::Result
         Some(gate) => look::incident(bus, gate).await?,
         None => None,
     };
-    let queues = Queues::read(bus, &config.needing(name)).await?;
+    let queues = Queues::read(bus, &config.needing(name)).await;
     let shown = Shown { config: &config, name, seen, incident, queues, pulse };
     if out.json {
         out.object(&shown.object())?
