@@ -170,6 +170,9 @@ pub struct Wallet {
     /// Nonces below `next` that nobody holds and the chain waits for, lowest first. The next
     /// payment fills the first.
     pub holes: Vec<u64>,
+    /// The chain has been seen to have spent every nonce below this. Another answer of it may be
+    /// older than that; what it misses is no hole.
+    pub spent: u64,
 }
 
 /// A payment that holds a nonce: until it is rejected, or settled and past in the chain.

@@ -172,5 +172,11 @@ impl Drop for Hold {
 
 /// A wallet without a record.
 pub(super) fn nothing() -> Wallet {
-    Wallet { address: WALLET.to_owned(), next: 0, unfinished: Vec::new(), holes: Vec::new() }
+    Wallet {
+        address: WALLET.to_owned(),
+        next: 0,
+        unfinished: Vec::new(),
+        holes: Vec::new(),
+        spent: 0,
+    }
 }

@@ -173,7 +173,7 @@ pub(crate) async fn job<'a>(
 
 fn nothing(tools: &Tools) -> domain::Wallet {
     let (address, next) = (tools.wallet.to_string(), 0);
-    domain::Wallet { address, next, unfinished: Vec::new(), holes: Vec::new() }
+    domain::Wallet { address, next, unfinished: Vec::new(), holes: Vec::new(), spent: 0 }
 }
 
 /// Holds this payer back from the gate that a shared failure will close, until it is answered.

@@ -242,11 +242,15 @@ impl Standing<'_> {
                 Proof::Delivered | Proof::AlreadyRedeemed | Proof::Listed => {
                     wallet::settled(self.wallet, payment.key(), self.now)
                 }
-                Proof::Redeemed | Proof::Chain | Proof::EarlierMessage => {
-                    wallet::finished(self.wallet, payment.key())
-                }
+                Proof::Redeemed | Proof::Chain => wallet::spent(self.wallet, payment.key()),
+                Proof::EarlierMessage => wallet::finished(self.wallet, payment.key()),
             },
-            Stage::Rejected(..) => wallet::finished(self.wallet, payment.key()),
+            Stage::Rejected(_, Rejection::SpentElsewhere { .. }) => {
+                wallet::spent(self.wallet, payment.key())
+            }
+            Stage::Rejected(_, Rejection::Unsent { .. }) => {
+                wallet::finished(self.wallet, payment.key())
+            }
             _ => None,
         }
     }

@@ -100,7 +100,16 @@ pub(super) fn settled(wallet: &Wallet, payment: Key, now: Timestamp) -> Option<W
     Some(wallet)
 }
 
-/// `payment` is over and the chain has spent its nonce.
+/// `payment` is over, and the chain has been seen to have spent its nonce: it spends them in
+/// order, so all below it are spent too.
+pub(super) fn spent(wallet: &Wallet, payment: Key) -> Option<Wallet> {
+    let holder = *wallet.unfinished.iter().find(|holder| holder.payment == payment)?;
+    let mut wallet = finished(wallet, payment)?;
+    wallet.spent = wallet.spent.max(holder.nonce.saturating_add(1));
+    Some(wallet)
+}
+
+/// `payment` is over and holds no nonce.
 pub(super) fn finished(wallet: &Wallet, payment: Key) -> Option<Wallet> {
     let mut wallet = wallet.clone();
     let held = wallet.unfinished.len();
@@ -163,8 +172,8 @@ pub fn compare(
     lost_after: Duration,
 ) -> Comparison {
     let Some(wallet) = wallet else {
-        let (address, next) = (address.to_owned(), used(facts));
-        return Comparison::New(Wallet { address, next, unfinished: vec![], holes: vec![] });
+        let (address, next, spent) = (address.to_owned(), used(facts), facts.chain_next);
+        return Comparison::New(Wallet { address, next, unfinished: vec![], holes: vec![], spent });
     };
     if let Some(evidence) = behind(wallet, facts) {
         return Comparison::Behind { evidence };
@@ -174,7 +183,8 @@ pub fn compare(
     }
     let held = |nonce: &u64| wallet.unfinished.iter().any(|holder| holder.nonce == *nonce);
     let known = |nonce: &u64| wallet.holes.contains(nonce) || facts.mempool.contains(nonce);
-    let missing = (facts.chain_next..wallet.next).filter(|nonce| !held(nonce) && !known(nonce));
+    let missing = (facts.chain_next.max(wallet.spent)..wallet.next)
+        .filter(|nonce| !held(nonce) && !known(nonce));
     let missing: Vec<u64> = missing.take(HOLES_MAX).collect();
     let Some(first) = missing.first() else { return Comparison::Agrees };
     let evidence = format!("nonce {first} is neither spent nor held; the next payment fills it");
@@ -205,7 +215,9 @@ pub(super) fn fit(
         return Err(("wallet.sender-nonce", evidence));
     }
     let mut wallet = wallet.clone();
-    let past = |nonce: u64| nonce < facts.chain_next;
+    wallet.spent = wallet.spent.max(facts.chain_next);
+    let spent = wallet.spent;
+    let past = |nonce: u64| nonce < spent;
     wallet.unfinished.retain(|holder| holder.settled.is_none() || !past(holder.nonce));
     wallet.holes.retain(|hole| !past(*hole) && !facts.mempool.contains(hole));
     Ok(wallet)

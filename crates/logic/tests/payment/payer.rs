@@ -79,6 +79,7 @@ impl Store {
             next: 0,
             unfinished: Vec::new(),
             holes: Vec::new(),
+            spent: 0,
         };
         let (payments, contacts) = (BTreeMap::new(), Vec::new());
         Store { payments, wallet: (wallet, 1), contacts, gate_open: true, signatures: 0 }

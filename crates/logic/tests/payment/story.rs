@@ -36,6 +36,7 @@ impl Story {
                 next: 7,
                 unfinished: Vec::new(),
                 holes: Vec::new(),
+                spent: 0,
             },
             world: WalletFacts { chain_next: 7, mempool: Vec::new() },
             now: Timestamp::from_millis(0),

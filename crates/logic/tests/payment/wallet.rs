@@ -15,7 +15,7 @@ fn wallet(next: u64, holders: &[(u64, usize, bool)]) -> Wallet {
         settled: None,
     };
     let unfinished = holders.iter().map(holder).collect();
-    Wallet { address: "SPUS".to_owned(), next, unfinished, holes: Vec::new() }
+    Wallet { address: "SPUS".to_owned(), next, unfinished, holes: Vec::new(), spent: 0 }
 }
 
 fn facts(chain_next: u64, mempool: &[u64]) -> WalletFacts {
@@ -31,7 +31,10 @@ fn compare(wallet: Option<&Wallet>, facts: &WalletFacts) -> Comparison {
 /// A wallet seen for the first time begins behind everything that the world has used.
 #[test]
 fn begins_where_the_world_is() {
-    assert_eq!(compare(None, &facts(7, &[7, 8])), Comparison::New(wallet(9, &[])));
+    assert_eq!(
+        compare(None, &facts(7, &[7, 8])),
+        Comparison::New(Wallet { spent: 7, ..wallet(9, &[]) })
+    );
 }
 
 /// Nonces that the record does not know, in chain or mempool: it is older than the world.
@@ -44,6 +47,17 @@ fn notices_a_record_that_is_behind() {
     assert!(behind(&wallet(5, &[]), &facts(5, &[5])));
     let held = wallet(6, &[(5, 1, true)]);
     assert_eq!(compare(Some(&held), &facts(5, &[])), Comparison::Agrees);
+}
+
+/// What the chain was seen to have spent is no hole, although another answer of it is a block
+/// behind or was asked for before: nobody else may have that nonce (M3; seed 21784 of the
+/// simulation).
+#[test]
+fn an_older_answer_makes_no_hole() {
+    let kept = Wallet { spent: 6, ..wallet(7, &[(6, 1, true)]) };
+    assert_eq!(compare(Some(&kept), &facts(5, &[])), Comparison::Agrees);
+    let kept = Wallet { spent: 5, ..kept };
+    assert!(matches!(compare(Some(&kept), &facts(5, &[])), Comparison::Gap { .. }));
 }
 
 /// A nonce that nobody holds and nobody spent stops all that follow: it is named, and once it

@@ -273,6 +273,7 @@ impl Wire for Wallet {
             next: self.next,
             unfinished: self.unfinished.iter().map(unfinished_to).collect(),
             holes: self.holes.clone(),
+            spent: self.spent,
         }
     }
 
@@ -286,6 +287,7 @@ impl Wire for Wallet {
                 .map(unfinished_of)
                 .collect::<Result<_, _>>()?,
             holes: wallet.holes,
+            spent: wallet.spent,
         })
     }
 }

@@ -581,6 +581,9 @@ pub struct Wallet {
     /// Nonces below `next` that nobody holds and the chain waits for, lowest first.
     #[prost(uint64, repeated, tag = "4")]
     pub holes: ::prost::alloc::vec::Vec<u64>,
+    /// The chain has been seen to have spent every nonce below this.
+    #[prost(uint64, tag = "5")]
+    pub spent: u64,
 }
 /// A payment that holds a nonce: until it is rejected, or settled and past in the chain.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

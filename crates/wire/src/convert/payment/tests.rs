@@ -98,7 +98,13 @@ fn wallet() -> Wallet {
     let unfinished = [(6, true), (7, false)];
     let unfinished =
         unfinished.map(|(nonce, sent)| Unfinished { nonce, payment, sent, settled: None });
-    Wallet { address: "SP2".to_owned(), next: 8, unfinished: unfinished.into(), holes: Vec::new() }
+    Wallet {
+        address: "SP2".to_owned(),
+        next: 8,
+        unfinished: unfinished.into(),
+        holes: Vec::new(),
+        spent: 6,
+    }
 }
 
 /// Decodes what `spoil` has made of a payment, and returns the error with its causes.
