@@ -165,7 +165,8 @@ impl Sim {
         true
     }
 
-    fn go_on(self: &Rc<Self>) {
+    /// Lets every task go on that has something to go on with.
+    pub(crate) fn go_on(self: &Rc<Self>) {
         loop {
             let mut ready = {
                 let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);

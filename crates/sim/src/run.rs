@@ -60,6 +60,7 @@ pub fn run(plan: &Plan) -> Ran {
     }
     if broken.is_none() {
         mend(&sim);
+        broken = judge(&sim).err();
         let until = sim.now() + END_WITHIN;
         while broken.is_none() && !promises::all_over(&sim.world.borrow()) {
             if until < sim.now() || !sim.step() {
@@ -190,4 +191,5 @@ fn mend(sim: &Rc<Sim>) {
         all.filter(|(_, process)| process.frozen).map(|(id, _)| id).collect()
     };
     frozen.into_iter().for_each(|id| faults::thaw(sim, id));
+    sim.go_on();
 }
