@@ -49,7 +49,8 @@ pub fn room_in_chain(wallet: &Wallet, facts: &WalletFacts, in_flight: u32) -> Re
         return Err(NoRoom::Full { unfinished, limit });
     }
     let nonce = room(wallet, in_flight)?;
-    let seen = |held: u64| held < facts.chain_next || facts.mempool.contains(&held);
+    let past = facts.chain_next.max(wallet.spent);
+    let seen = |held: u64| held < past || facts.mempool.contains(&held);
     let open = wallet.unfinished.iter().filter(|holder| holder.settled.is_none());
     match open.map(|holder| holder.nonce).find(|held| *held < nonce && !seen(*held)) {
         Some(nonce) => Err(NoRoom::Unseen { nonce }),
