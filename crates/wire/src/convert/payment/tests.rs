@@ -227,6 +227,11 @@ fn reads_old_records() {
 
     let old = b"\n\x03SP2\x10\x08\x1a&\x08\x06\x12 84e5cef2c174c90dcb5ab822dde7fa0e\x18\x01\
         \x1a$\x08\x07\x12 84e5cef2c174c90dcb5ab822dde7fa0e";
-    assert_eq!(Wallet::decode(old).unwrap(), wallet());
+    // From before it was kept how far the chain was seen.
+    let older = Wallet { spent: 0, ..wallet() };
+    assert_eq!(Wallet::decode(old).unwrap(), older);
+    assert_eq!(older.encode(), old);
+    let old = [old.as_slice(), b"\x28\x06"].concat();
+    assert_eq!(Wallet::decode(&old).unwrap(), wallet());
     assert_eq!(wallet().encode(), old);
 }
