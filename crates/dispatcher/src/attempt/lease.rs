@@ -56,6 +56,10 @@ impl Errand {
         let mut work = pin!(self.hurried(work));
         let mut renew_at = claimed.lease.renew_at();
         loop {
+            // A timer that is due already may need one more turn, and the work must not get it.
+            if claimed.lease.over(self.desk.now()) {
+                return Held::Over;
+            }
             let over_at = claimed.lease.over_at();
             let answered = tokio::select! {
                 biased;

@@ -232,7 +232,8 @@ pub(super) fn key() -> domain::Key {
 }
 
 fn wallet() -> Wallet {
-    Wallet { address: "W".to_owned(), next: 1, unfinished: Vec::new(), holes: Vec::new() }
+    let address = "W".to_owned();
+    Wallet { address, next: 1, unfinished: Vec::new(), holes: Vec::new(), spent: 0 }
 }
 
 pub(super) fn canary(task: domain::Key) -> Canary {
