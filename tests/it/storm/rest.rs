@@ -10,16 +10,18 @@ use wire::subject;
 
 use super::{chaos::Chaos, person::GATES};
 
-/// So long at first, and so much more for each task that waits when the storm is over.
-const REST_WITHIN: Duration = Duration::from_secs(150);
-const EACH_TASK: Duration = Duration::from_millis(500);
+/// So long at first, and so much more for each task that waits when the storm is over, and for
+/// each agent, most of whom the sensors' caps may have kept from having one yet.
+const REST_WITHIN: Duration = Duration::from_secs(180);
+const EACH: Duration = Duration::from_millis(500);
 
 /// Waits for rest. Returns what did not come to rest, if it did not.
 pub(super) async fn wait(chaos: &mut Chaos) -> Option<String> {
     let begun = tokio::time::Instant::now();
     let waiting = chaos.job.world.bus.all(subject::WORK, "task.>", 100_000).await;
     let waiting = u32::try_from(waiting.map_or(0, |tasks| tasks.len())).unwrap();
-    let limit = REST_WITHIN + EACH_TASK * waiting;
+    let agents = u32::try_from(chaos.agents).unwrap();
+    let limit = REST_WITHIN + EACH * (waiting + agents);
     eprintln!("calm; {waiting} tasks wait, at most {limit:?} to come to rest");
     let mut quiet = 0;
     let mut told = begun;
