@@ -63,6 +63,9 @@ impl Errand {
         }
         let mut renew_at = claimed.lease.renew_at();
         loop {
+            if claimed.lease.over(self.p().mono()) {
+                return Held::Over;
+            }
             let over_at = claimed.lease.over_at();
             let renewal = self.p().sleep(self.until(renew_at));
             let soonest = first(work.as_mut(), renewal);
