@@ -137,6 +137,7 @@ async fn freeze_and_cut(stack: &mut Stack) {
     stack.register(8).await;
     stack.welcomed_more(1).await;
     docker::run(&["network", "disconnect", &network, &payer]).await;
+    // So long the cut lasts.
     tokio::time::sleep(Duration::from_secs(4)).await;
     docker::run(&["network", "connect", &network, &payer]).await;
     stack.all_welcomed().await;
