@@ -13,7 +13,7 @@ const AGENTS: usize = 12;
 /// Kills one service at a moment in the middle of the job, and starts it again.
 async fn survives_the_kill_of(victim: &str) {
     let job = Job::set(AGENTS).await;
-    let mut services = job.spawn_all(2);
+    let mut services = job.spawn_all(2).await;
     for moment in [1, 3, 6] {
         job.welcomed(moment).await;
         for service in &mut services {
@@ -55,7 +55,7 @@ async fn the_gatekeeper_may_be_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nats_may_be_killed() {
     let mut job = Job::set(AGENTS).await;
-    let mut services = job.spawn_all(2);
+    let mut services = job.spawn_all(2).await;
     for moment in [2, 6] {
         job.welcomed(moment).await;
         job.world.nats.kill_all().await;
@@ -71,7 +71,7 @@ async fn nats_may_be_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn services_stop_when_asked() {
     let job = Job::set(AGENTS).await;
-    let mut services = job.spawn_all(2);
+    let mut services = job.spawn_all(2).await;
     job.welcomed(2).await;
     for service in &services {
         service.signal("TERM").await;
@@ -81,7 +81,7 @@ async fn services_stop_when_asked() {
         assert_eq!(ended.expect("it ends in time"), "exit status: 0", "{}", service.name());
     }
     // Whoever comes next finishes the job.
-    let _next = job.spawn_all(1);
+    let _next = job.spawn_all(1).await;
     job.done().await;
 }
 
@@ -90,7 +90,7 @@ async fn services_stop_when_asked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_greeted_again() {
     let job = Job::set(3).await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     job.done().await;
     let cycles = || async { job.world.events("event.sensor.cycle.>").await.len() };
     let before = cycles().await;

@@ -65,7 +65,7 @@ impl Load {
             let bus = crate::harness::world::connect(&job.world.nats.url_of(node)).await;
             echoes.push(Echo::start(&bus, "echo", |_, _| Says::done()).await);
         }
-        let mut services = job.spawn_all(2);
+        let mut services = job.spawn_all(2).await;
         services.push(job.spawn("gatekeeper"));
         let acknowledged: Arc<Mutex<Acknowledged>> = Arc::default();
         let stop: Arc<AtomicBool> = Arc::default();

@@ -118,7 +118,7 @@ async fn mended(world: &mut World, disk: &Disk) {
 async fn a_full_disk_pays_nobody_unrecorded() {
     let mut job = Job::set(10).await;
     let disk = Disk::under(&mut job.world, 12).await;
-    let mut services = job.spawn_all(2);
+    let mut services = job.spawn_all(2).await;
     job.welcomed(3).await;
     disk.fill();
     refuses_writes(&job.world).await;
@@ -257,7 +257,7 @@ async fn a_full_disk_loses_nothing_acknowledged() {
 async fn a_read_only_disk_holds_everything() {
     let mut job = Job::set(8).await;
     let disk = Disk::under(&mut job.world, 12).await;
-    let mut services = job.spawn_all(2);
+    let mut services = job.spawn_all(2).await;
     job.welcomed(3).await;
     job.world.nats.kill_all().await;
     disk.remount("remount,ro").await;

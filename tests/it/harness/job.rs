@@ -55,11 +55,26 @@ impl Job {
     }
 
     /// One of each, and so many dispatchers.
-    pub(crate) fn spawn_all(&self, dispatchers: usize) -> Vec<Fleetlet> {
+    pub(crate) async fn spawn_all(&self, dispatchers: usize) -> Vec<Fleetlet> {
         let mut services =
             vec![self.spawn("gatekeeper"), self.spawn("welcome-payer"), self.spawn("sensor")];
+        self.payer_answers().await;
         services.extend((0..dispatchers).map(|_| self.spawn("dispatcher")));
         services
+    }
+
+    /// Waits until a payer answers, if only to refuse: a dispatcher that finds none tells of it,
+    /// which is true, and not what these tests count.
+    async fn payer_answers(&self) {
+        eventually("a payer to answer", || async {
+            let asked = self
+                .world
+                .bus
+                .ask("svc.welcome-payer.run", Vec::new(), Duration::from_secs(1))
+                .await;
+            asked.is_ok().then_some(())
+        })
+        .await;
     }
 
     /// Waits until at least so many agents are welcomed, nobody twice.

@@ -16,7 +16,7 @@ use crate::harness::eventually;
 async fn nothing_is_begun_without_the_chain(tasks: usize) {
     let job = broken("march", 4, json!({ "api_down": true })).await;
     at_once(&job, tasks, 1).await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     closed_for(&job, "chain", "chain.unavailable").await;
     cycles(&job, 3).await;
     assert_eq!(stat(&job, "paid_posts").await, 0);
@@ -48,7 +48,7 @@ async fn without_the_chain_nothing_is_begun_with_slots_to_spare() {
 async fn nothing_is_sent_again_without_the_chain(tasks: usize) {
     let mut job = broken("march", 1, json!({})).await;
     at_once(&job, tasks, 1).await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     job.done().await;
     // The API goes while the post is under way: without it nothing would be signed.
     job.control("faults", json!({ "inbox_stall_ms": 1_000, "inbox_503_after_settle": 1 })).await;
@@ -87,7 +87,7 @@ async fn in_doubt_without_the_chain_nothing_is_sent_again_with_slots_to_spare() 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_aborted_transfer_is_told_and_paid_anew() {
     let job = broken("march", 3, json!({ "chain_abort": 1 })).await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     all_welcomed_once(&job).await;
     no_gate_moved(&job).await;
     assert_eq!(stat(&job, "aborted").await, 1);
@@ -108,7 +108,7 @@ async fn an_aborted_transfer_is_told_and_paid_anew() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_aborted_transfer_is_told_and_paid_anew_today() {
     let job = broken("today", 3, json!({ "chain_abort": 1 })).await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     all_welcomed_once(&job).await;
     no_gate_moved(&job).await;
     assert_eq!(stat(&job, "aborted").await, 1);
@@ -128,7 +128,7 @@ async fn an_abort_that_the_payer_finds_by_itself_is_told() {
     .await;
     let toml = job.settings.to_toml(job.sandbox.url());
     job.world.apply(&toml.replace("ask_every = \"1s\"", "ask_every = \"100ms\"")).await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     all_welcomed_once(&job).await;
     assert_eq!(stat(&job, "aborted").await, 1);
     let told = failures(&job).await;
@@ -140,7 +140,7 @@ async fn an_abort_that_the_payer_finds_by_itself_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn aborts_without_end_close_the_wallet() {
     let job = broken("march", 4, json!({ "chain_abort": 1_000 })).await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     closed_for(&job, "wallet", "wallet.transfer-aborted").await;
     cycles(&job, 3).await;
     let burnt = stat(&job, "aborted").await;

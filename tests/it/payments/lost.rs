@@ -13,7 +13,7 @@ use crate::harness::eventually;
 /// Breaks the first two of four payments so; all must come out right without a person.
 async fn paid_once_though(relay: &str, fault: &str) {
     let job = broken(relay, 4, json!({ fault: 2 })).await;
-    let _services = job.spawn_all(2);
+    let _services = job.spawn_all(2).await;
     all_welcomed_once(&job).await;
     no_nonce_gap(&job).await;
     no_gate_moved(&job).await;
@@ -56,7 +56,7 @@ async fn a_payer_killed_while_staged_pays_once() {
         settings.unconfirmed_after = Duration::from_secs(60);
     };
     let job = broken_with("today", 3, faults, change).await;
-    let mut services = job.spawn_all(1);
+    let mut services = job.spawn_all(1).await;
     told(&job, "event.payment.staged", 1).await;
     let payer = services.iter_mut().find(|s| s.name().starts_with("welcome-payer")).unwrap();
     payer.kill().await;
@@ -74,7 +74,7 @@ async fn a_payer_killed_while_staged_pays_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn already_redeemed_counts_as_delivered() {
     let job = broken("march", 3, json!({ "inbox_already_redeemed": 2 })).await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     all_welcomed_once(&job).await;
     no_gate_moved(&job).await;
     assert!(failures(&job).await.is_empty());
@@ -89,7 +89,7 @@ async fn already_redeemed_counts_as_delivered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stall_is_unknown_and_not_failed() {
     let job = broken("march", 2, json!({ "inbox_stall_ms": 7_000 })).await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     let first =
         eventually("the first time-out", || async { failures(&job).await.into_iter().next() })
             .await;

@@ -15,7 +15,7 @@ async fn bad_addresses_never_reach_the_payer() {
     let job = broken("march", 2, json!({})).await;
     let ways = ["missing_address", "bad_checksum", "lower_case", "testnet"];
     job.control("agents", json!({ "broken": ways })).await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     all_welcomed_once(&job).await;
     cycles(&job, 3).await;
     assert_eq!(states(&job).await.len(), 2);
@@ -64,7 +64,7 @@ async fn forged_tasks_are_refused_by_the_payer() {
     for task in &forged {
         queue(&job, task).await;
     }
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     job.welcomed(2).await;
     let dead = told(&job, "event.task.dead.welcome", forged.len()).await;
     assert!(dead.iter().all(|event| event["data"]["cause"] == "task.invalid"), "{dead:?}");
@@ -78,7 +78,7 @@ async fn forged_tasks_are_refused_by_the_payer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renamed_task_does_not_pay_again() {
     let job = broken("march", 2, json!({})).await;
-    let services = job.spawn_all(1);
+    let services = job.spawn_all(1).await;
     all_welcomed_once(&job).await;
     let address = addresses(&job).await[0].clone();
     let payload = json!({

@@ -18,7 +18,7 @@ async fn an_empty_wallet_closes_its_gate(generation: &str) {
     let job = broken("march", 4, json!({ "generation": generation })).await;
     let address = wallet().to_string();
     job.control("accounts", json!({ "address": address, "sats": 250 })).await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     closed_for(&job, "wallet", "wallet.insufficient-funds").await;
     let told = failures(&job).await;
     assert_eq!(told.len(), 1, "{told:?}");
@@ -55,7 +55,7 @@ async fn insufficient_funds_do_not_loop_typed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rate_limit_is_waited_out() {
     let job = broken("march", 3, json!({ "inbox_429": 1 })).await;
-    let _services = job.spawn_all(2);
+    let _services = job.spawn_all(2).await;
     all_welcomed_once(&job).await;
     no_gate_moved(&job).await;
     let limited: Vec<_> = failures(&job).await;
@@ -82,7 +82,7 @@ async fn posts(job: &crate::harness::Job) -> BTreeMap<String, Vec<u64>> {
 /// tried again.
 async fn two_refusals_close_nothing(fault: &str, cause: &str) {
     let job = broken("march", 4, json!({ fault: 2 })).await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     all_welcomed_once(&job).await;
     no_nonce_gap(&job).await;
     no_gate_moved(&job).await;
@@ -114,7 +114,7 @@ async fn two_errors_of_the_relay_close_nothing() {
 async fn lasting_refusals_close(fault: &str, gate: &str, cause: &str, at_once: usize) {
     let job = broken("march", 5, json!({ fault: 1_000 })).await;
     bench::at_once(&job, at_once, 1).await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     closed_for(&job, gate, cause).await;
     // Whoever was under way when it closed ends first.
     cycles(&job, 2).await;
@@ -183,7 +183,7 @@ async fn a_broken_relay_closes_its_gate_with_slots_to_spare() {
 async fn a_passing_refusal_of_funds_pays_with_the_same_bytes() {
     let faults = json!({ "insufficient_funds": 1, "generation": "typed" });
     let job = broken("march", 3, faults).await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     closed_for(&job, "wallet", "wallet.insufficient-funds").await;
     open(&job, "wallet").await;
     eventually("all to be welcomed", || async { (stat(&job, "settled").await == 3).then_some(()) })

@@ -15,7 +15,7 @@ use crate::harness::{Job, eventually};
 /// alone opens nothing.
 async fn closes_at_the_first_conflict(generation: &str) {
     let job = broken("march", 5, json!({ "stuck_nonce": true, "generation": generation })).await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     let closed = closed_for(&job, "relay", "relay.nonce-conflict").await;
     assert_eq!(closed.incident, 1);
     let trigger = closed.trigger.expect("what closed it is on record");
@@ -55,7 +55,7 @@ async fn a_typed_conflict_closes_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn payments_that_never_confirm_close_the_relay() {
     let job = broken("today", 4, json!({ "stuck_nonce": true })).await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     closed_for(&job, "relay", "relay.unconfirmed").await;
     let sent = stat(&job, "distinct_payments").await;
     assert!(sent <= 2, "{sent} payments into the hole");
@@ -75,7 +75,7 @@ async fn payments_that_never_confirm_close_the_relay() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_stuck_nonces_close_at_once_today() {
     let job = broken("today", 4, json!({ "stuck_count": 30 })).await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     closed_for(&job, "relay", "relay.nonce-conflict").await;
     cycles(&job, 3).await;
     assert_eq!(stat(&job, "paid_posts").await, 1);
@@ -93,7 +93,7 @@ async fn slow_confirmations_close_nothing() {
         settings.unconfirmed_after = Duration::from_secs(30);
     })
     .await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     all_welcomed_once(&job).await;
     super::bench::no_gate_moved(&job).await;
     assert_eq!(stat(&job, "paid_posts").await, 3);
@@ -114,7 +114,7 @@ async fn closed_again(job: &Job, after: u64) -> domain::Gate {
 async fn a_flapping_relay_is_one_incident_a_closing() {
     let faults = json!({ "stuck_nonce": true, "flap": 1, "flap_after": 3 });
     let mut job = broken("march", 6, faults).await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     let first = closed_for(&job, "relay", "relay.nonce-conflict").await;
     assert_eq!((first.incident, stat(&job, "paid_posts").await), (1, 1));
 

@@ -29,7 +29,7 @@ async fn another_payee_is_never_paid() {
     let mut job = broken("march", 3, json!({})).await;
     let honest = addresses(&job).await[1].clone();
     job.control("faults", json!({ "pay_to_override": honest })).await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     dies_loudly(&job, 2).await;
     let ledger = ledger(&job).await;
     let transfers = ledger["transfers"].as_array().unwrap();
@@ -53,7 +53,7 @@ async fn another_payee_is_never_paid() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_higher_price_is_never_paid() {
     let mut job = broken("march", 2, json!({ "amount_override": "101" })).await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     dies_loudly(&job, 2).await;
     assert_eq!(ledger(&job).await["transfers"], json!([]));
     assert_eq!(stat(&job, "paid_posts").await, 0);
@@ -71,7 +71,7 @@ async fn a_higher_price_is_never_paid() {
 #[tokio::test(flavor = "multi_thread")]
 async fn terms_that_come_right_in_time_are_paid() {
     let job = broken("march", 2, json!({ "amount_override": "101" })).await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     super::bench::told(&job, "event.failure.welcome.target.payment-terms", 1).await;
     job.control("faults", json!({ "amount_override": null })).await;
     all_welcomed_once(&job).await;

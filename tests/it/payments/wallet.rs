@@ -58,7 +58,7 @@ async fn a_payer_without_a_key_ends_and_tells_no_secret() {
 async fn two_payers_pay_once(relay: &str, faults: serde_json::Value) {
     let job = broken(relay, 10, faults).await;
     at_once(&job, 4, 4).await;
-    let mut services = job.spawn_all(2);
+    let mut services = job.spawn_all(2).await;
     services.push(job.spawn("welcome-payer"));
     all_welcomed_once(&job).await;
     no_nonce_gap(&job).await;
@@ -92,7 +92,7 @@ async fn two_payers_share_a_wallet_while_answers_are_lost() {
 async fn one_of_two_payers_may_be_killed() {
     let job = broken("march", 10, json!({})).await;
     at_once(&job, 4, 4).await;
-    let _services = job.spawn_all(2);
+    let _services = job.spawn_all(2).await;
     let mut second = job.spawn("welcome-payer");
     job.welcomed(3).await;
     second.kill().await;
@@ -106,7 +106,7 @@ async fn one_of_two_payers_may_be_killed() {
 async fn two_payers_meet_a_stuck_relay() {
     let job = broken("march", 10, json!({ "stuck_nonce": true })).await;
     at_once(&job, 4, 4).await;
-    let _services = job.spawn_all(2);
+    let _services = job.spawn_all(2).await;
     let _second = job.spawn("welcome-payer");
     closed_for(&job, "relay", "relay.nonce-conflict").await;
     cycles(&job, 2).await;
@@ -127,7 +127,7 @@ async fn two_payers_meet_a_stuck_relay() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_older_than_the_world_signs_nothing() {
     let mut job = broken("march", 2, json!({})).await;
-    let mut services = job.spawn_all(1);
+    let mut services = job.spawn_all(1).await;
     all_welcomed_once(&job).await;
     let payer = services.iter_mut().find(|s| s.name().starts_with("welcome-payer")).unwrap();
     payer.kill().await;
@@ -147,7 +147,7 @@ async fn no_secret_is_told() {
     let faults = json!({ "inbox_drop_after_settle": 1, "inbox_503_after_settle": 1,
         "inbox_500": 1, "chain_abort": 1 });
     let job = broken("march", 4, faults).await;
-    let _services = job.spawn_all(1);
+    let _services = job.spawn_all(1).await;
     all_welcomed_once(&job).await;
     let mut told: Vec<String> = Vec::new();
     for entry in std::fs::read_dir(job.world.dir().join("log")).unwrap() {

@@ -146,6 +146,9 @@ fn tell(chaos: &Chaos, history: &History, verdicts: &[Verdict]) {
     for (what, count) in chaos.person.said() {
         eprintln!("  a person: {what:<24}{count:>8}");
     }
+    for (what, count) in chaos.person.in_vain() {
+        eprintln!("  a person, in vain: {count:>4} times {what}");
+    }
     for odd in &chaos.tally.odd {
         eprintln!("  {odd}");
     }

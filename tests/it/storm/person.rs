@@ -4,7 +4,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    process::Output,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -28,13 +27,15 @@ pub(super) struct Person {
     seed: u64,
     seen: Arc<Mutex<BTreeMap<GateName, GateState>>>,
     said: Arc<Mutex<BTreeMap<&'static str, u64>>>,
+    /// What the command line answered where it did not do what was typed, and how often.
+    in_vain: Arc<Mutex<BTreeMap<String, u64>>>,
 }
 
 impl Person {
     pub(super) fn new(bus: &Bus, url: String, seed: u64) -> Self {
         let program = program("portcullis");
-        let (seen, said) = (Arc::default(), Arc::default());
-        Person { bus: bus.clone(), url, program, seed, seen, said }
+        let (seen, said, in_vain) = (Arc::default(), Arc::default(), Arc::default());
+        Person { bus: bus.clone(), url, program, seed, seen, said, in_vain }
     }
 
     /// The gates that were not open when last looked at.
@@ -47,6 +48,11 @@ impl Person {
     /// What was typed, and how often.
     pub(super) fn said(&self) -> BTreeMap<&'static str, u64> {
         self.said.lock().unwrap().clone()
+    }
+
+    /// What was typed in vain: the command's last words, and how often.
+    pub(super) fn in_vain(&self) -> BTreeMap<String, u64> {
+        self.in_vain.lock().unwrap().clone()
     }
 
     /// Watches the gates until dropped.
@@ -77,7 +83,8 @@ impl Person {
         }
         let (epoch, since) =
             *closed.entry(name.clone()).or_insert((gate.epoch, tokio::time::Instant::now()));
-        let mut rng = fastrand::Rng::with_seed(self.seed ^ gate.epoch.get());
+        let tried = self.in_vain.lock().unwrap().values().sum::<u64>();
+        let mut rng = fastrand::Rng::with_seed(self.seed ^ gate.epoch.get() ^ (tried << 32));
         let patience = Duration::from_millis(rng.u64(1_000..6_000));
         if epoch == gate.epoch && since.elapsed() < patience {
             return;
@@ -108,20 +115,27 @@ impl Person {
     }
 
     async fn type_in(&self, what: &'static str, args: &[&str]) {
-        let output = self.cli(args).await;
-        let done = output.is_some_and(|output| output.status.success());
-        *self
-            .said
-            .lock()
-            .unwrap()
-            .entry(if done { what } else { "refused or in vain" })
-            .or_default() += 1;
+        let Err(last_words) = self.cli(args).await else {
+            *self.said.lock().unwrap().entry(what).or_default() += 1;
+            return;
+        };
+        *self.in_vain.lock().unwrap().entry(format!("{what}: {last_words}")).or_default() += 1;
     }
 
-    async fn cli(&self, args: &[&str]) -> Option<Output> {
+    /// Types it in; what went wrong is the status and the last line of talk.
+    async fn cli(&self, args: &[&str]) -> Result<(), String> {
         let mut command = Command::new(&self.program);
         command.args(args).env("NATS_URL", &self.url).stdin(std::process::Stdio::null());
         let output = command.kill_on_drop(true).output();
-        tokio::time::timeout(Duration::from_secs(60), output).await.ok()?.ok()
+        let Ok(output) = tokio::time::timeout(Duration::from_secs(60), output).await else {
+            return Err("no answer in 60 s".to_owned());
+        };
+        let output = output.map_err(|error| error.to_string())?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let talk = String::from_utf8_lossy(&output.stderr);
+        let line = talk.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        Err(format!("{}: {line}", output.status))
     }
 }
