@@ -1,5 +1,6 @@
 //! The command line as scripts and people use it: exit codes, JSON, and what it says.
 
+mod by_hand;
 mod told;
 mod up;
 

@@ -66,6 +66,7 @@ async fn ended_and_contacted_agents_are_skipped() {
             cost: domain::Cost::ZERO,
             admitted: Vec::new(),
             canary: Vec::new(),
+            task: None,
             phase,
         };
         let chain = subject::state(&state.kind, state.source_key.key());

@@ -35,6 +35,9 @@ pub struct TaskState {
     pub admitted: Vec<Admission>,
     /// The probing gates for which the newest attempt is the canary.
     pub canary: Vec<GateName>,
+    /// The task itself, kept where it is dead, withdrawn or revived: its message is taken out
+    /// of the queue, and a person who puts the task back has it created from this.
+    pub task: Option<Box<Task>>,
     pub phase: Phase,
 }
 

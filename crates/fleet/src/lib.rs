@@ -5,7 +5,7 @@
 //! * [`store`]: typed reads from the leader and compare-and-set writes;
 //! * [`gate_log`]: reading and writing the gate log behind its fence;
 //! * [`create`]: the fenced create of a task;
-//! * [`tell`]: events; [`beat`]: signs of life;
+//! * [`tell`]: events, [`attempt_told`]: those of an attempt; [`beat`]: signs of life;
 //! * `time`: the one clock that the fleet goes by.
 
 pub mod beat;
@@ -13,9 +13,12 @@ pub mod create;
 pub mod gate_log;
 mod gates;
 mod join;
+mod report;
 pub mod store;
 pub mod tell;
 mod time;
 
 pub use gates::Gates;
 pub use join::{Fleet, JoinError, current_config, options};
+pub use report::attempt_told;
+pub use time::begin as go_by_brokers_time;

@@ -20,7 +20,7 @@ const ROUND_TRIP_MAX: Duration = Duration::from_millis(500);
 const WRONG_FROM: Duration = Duration::from_secs(5);
 
 /// Goes by the broker's time from now on, if the broker tells it.
-pub(crate) async fn begin(bus: &Bus) {
+pub async fn begin(bus: &Bus) {
     if let Err(error) = set(bus, Duration::MAX).await {
         tracing::warn!(%error, "the broker does not tell the time, the host's clock is believed");
     }

@@ -374,6 +374,7 @@ mod tests {
                 seq: 1,
             }],
             canary: vec!["relay".parse().unwrap()],
+            task: None,
             phase,
         };
         let done = Phase::Completed { effect: "paid".to_owned() };

@@ -240,7 +240,7 @@ fn task_state(attempt: u32, phase: Phase) -> TaskState {
     let (kind, source_key) = (kinds()[1].clone(), source_key(0));
     let (at, charged, cost) = (Timestamp::from_millis(0), 0, Cost::ZERO);
     let (admitted, canary) = (Vec::new(), Vec::new());
-    TaskState { kind, source_key, at, attempt, charged, cost, admitted, canary, phase }
+    TaskState { kind, source_key, at, attempt, charged, cost, admitted, canary, task: None, phase }
 }
 
 fn relay() -> GateName {

@@ -313,6 +313,7 @@ mod tests {
             cost: Cost::ZERO,
             admitted: Vec::new(),
             canary: Vec::new(),
+            task: None,
             phase,
         }
     }

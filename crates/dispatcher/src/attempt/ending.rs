@@ -156,6 +156,7 @@ impl Errand {
     /// Writes a link on `last`, tells it, and says what to answer. Continues when the link was
     /// refused.
     pub(super) async fn settle(&self, ending: Ending, last: u64) -> Flow {
+        let ending = ending.keeping(&self.task);
         // At once: every other attempt that begins here meanwhile would fail alike.
         let latched = self.latch(&ending);
         let stored = loop {
@@ -195,7 +196,7 @@ impl Errand {
         let latch = ending.latch.as_ref()?;
         let failed = |told: &Told| matches!(told, Told::Failed { gate: Some(_), .. });
         let report = ending.reports.iter().find(|report| failed(&report.told))?;
-        let event = told::told(self.desk.me(), &ending.state, report).id();
+        let event = fleet::attempt_told(self.desk.me(), &ending.state, report).id();
         self.desk.latches.latch(latch, event.clone(), ending.state.at);
         Some(event)
     }
@@ -298,6 +299,7 @@ mod tests {
                 cost: Cost::ZERO,
                 admitted: vec![Admission { gate: relay.clone(), epoch: Epoch::new(epoch), seq: 1 }],
                 canary: if canary { vec![relay.clone()] } else { Vec::new() },
+                task: None,
                 phase: Phase::Completed { effect: String::new() },
             };
             let held = not_let_through(&claimed, [relay.clone()], |_| Some(now.clone()));

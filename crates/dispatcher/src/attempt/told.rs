@@ -1,10 +1,11 @@
-//! From what is to be told of an attempt to the event that tells it.
+//! Telling what is to be told of an attempt, until it is stored.
 
 use std::time::Duration;
 
-use domain::{Cost, HolderId, Key, Phase, TaskState};
-use logic::attempt::{Report, Told};
-use wire::event::{AttemptTold, AttemptVerb, Event};
+use domain::{Key, TaskState};
+use fleet::attempt_told;
+use logic::attempt::Report;
+use wire::event::Event;
 
 use crate::desk::Desk;
 
@@ -14,7 +15,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Tells every report about `state`; whether all of it is stored.
 pub(super) async fn tell(desk: &Desk, key: Key, state: &TaskState, reports: &[Report]) -> bool {
     for report in reports {
-        let told = told(desk.me(), state, report);
+        let told = attempt_told(desk.me(), state, report);
         debug_assert_eq!(told.source_key.key(), key, "told of another task");
         if !insist(desk, &told.to_event()).await {
             return false;
@@ -42,62 +43,13 @@ pub(super) async fn insist(desk: &Desk, event: &Event) -> bool {
     }
 }
 
-/// The event of one report, as `holder` tells it. `state` is the link that it is about.
-pub(super) fn told(holder: &HolderId, state: &TaskState, report: &Report) -> AttemptTold {
-    let mut event = AttemptTold {
-        verb: AttemptVerb::Completed,
-        kind: state.kind.clone(),
-        source_key: state.source_key.clone(),
-        attempt: report.attempt,
-        holder: holder.clone(),
-        at: state.at,
-        cause: None,
-        charged: false,
-        gate: None,
-        evidence: String::new(),
-        rest_until: match state.phase {
-            Phase::Resting { due, .. } | Phase::Returned { due, .. } => Some(due),
-            _ => None,
-        },
-        effect: String::new(),
-        cost: Cost::ZERO,
-        admitted: report.admitted.clone(),
-        canary: report.canary.clone(),
-    };
-    match report.told.clone() {
-        Told::Completed { effect, cost } => {
-            (event.effect, event.cost) = (effect, cost);
-        }
-        Told::Failed { cause, evidence, charged, gate, cost } => {
-            event.verb = AttemptVerb::Failed;
-            (event.cause, event.evidence, event.cost) = (Some(cause), evidence, cost);
-            (event.charged, event.gate) = (charged, gate);
-        }
-        Told::Unknown { cause, evidence, cost } => {
-            event.verb = AttemptVerb::Failed;
-            (event.cause, event.evidence, event.cost) = (Some(cause), evidence, cost);
-        }
-        Told::Dead { cause } => {
-            (event.verb, event.cause) = (AttemptVerb::Dead, Some(cause));
-        }
-        Told::Held { gate, why } => {
-            (event.verb, event.gate, event.evidence) = (AttemptVerb::Held, gate, why);
-        }
-        Told::Withdrawn { by, why } => {
-            (event.verb, event.evidence) = (AttemptVerb::Withdrawn, format!("by {by}: {why}"));
-        }
-        Told::Parked { cause, evidence } => {
-            event.verb = AttemptVerb::Parked;
-            (event.cause, event.evidence) = (Some(cause), evidence);
-        }
-    }
-    event
-}
-
 #[cfg(test)]
 mod tests {
-    use domain::{Admission, Blame, Claim, Epoch, KindConfig, Outcome, Timestamp};
+    use domain::{
+        Admission, Blame, Claim, Cost, Epoch, KindConfig, Outcome, Phase, TaskState, Timestamp,
+    };
     use logic::attempt::{Ending, Terms, on_outcome, owed};
+    use wire::event::{AttemptTold, AttemptVerb};
 
     use super::*;
 
@@ -114,6 +66,7 @@ mod tests {
             cost: Cost::ZERO,
             admitted: vec![Admission { gate: gate.clone(), epoch: Epoch::new(4), seq: 9 }],
             canary: vec![gate],
+            task: None,
             phase: Phase::Claimed(Claim {
                 holder: "me".parse().unwrap(),
                 begun: Timestamp::from_millis(1),
@@ -138,7 +91,7 @@ mod tests {
     }
 
     fn tell_first(ending: &Ending) -> AttemptTold {
-        told(&"me".parse().unwrap(), &ending.state, &ending.reports[0])
+        attempt_told(&"me".parse().unwrap(), &ending.state, &ending.reports[0])
     }
 
     /// A shared failure is told uncharged, with its gate and how the gates stood; and told
@@ -159,7 +112,7 @@ mod tests {
         assert_eq!(event.gate, Some(gate));
         assert_eq!(event.admitted[0].epoch, Epoch::new(4));
         assert!(event.rest_until.is_some_and(|rest| NOW < rest), "it keeps its place till then");
-        let again = told(&event.holder, &ending.state, &owed(&ending.state)[0]);
+        let again = attempt_told(&event.holder, &ending.state, &owed(&ending.state)[0]);
         assert_eq!(again.id(), event.id());
         assert_eq!(AttemptTold { evidence: event.evidence.clone(), ..again }, event);
     }

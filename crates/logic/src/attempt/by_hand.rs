@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use domain::{Claim, Phase, Task, TaskState, Timestamp};
 
 /// Why a task cannot be moved so.
@@ -9,6 +11,13 @@ pub enum NotAllowed {
     NotEnded { phase: &'static str },
     #[error("the task has ended already: {phase}")]
     Ended { phase: &'static str },
+    #[error(
+        "it was withdrawn a moment ago, and an attempt under way then may act a little longer: \
+         try again in {seconds} s"
+    )]
+    MayStillAct { seconds: u64 },
+    #[error("the task itself was not kept when it ended: create it anew under another source key")]
+    NotKept,
 }
 
 /// The same claim with one more renewal; `None` when the state is no claim.
@@ -18,32 +27,41 @@ pub fn renew(state: &TaskState, now: Timestamp) -> Option<TaskState> {
     Some(TaskState { at: now, phase: Phase::Claimed(claim), ..state.clone() })
 }
 
-/// Puts a dead or withdrawn task back, with a fresh budget of attempts. The message must be
-/// created again after this is written; until it is, sensors may create it too.
+/// Puts a dead or withdrawn task back, with a fresh budget of attempts. Its message must be
+/// created again after this is written, from the `task` that the link keeps; until it is,
+/// sensors may create it too.
 ///
-/// An attempt that ran when the task was withdrawn may act until its lease is over: whoever
-/// revives must let one lease pass after the withdrawal.
+/// An attempt that ran when the task was withdrawn may act until its lease is over, so one
+/// `lease` must pass after a withdrawal (W4).
 ///
 /// # Errors
 ///
-/// Completed is final, and a task that has not ended needs no reviving.
+/// Completed is final, a task that has not ended needs no reviving, and one that was not kept
+/// cannot be created again.
 pub fn revive(
     state: &TaskState,
     by: &str,
     note: &str,
+    lease: Duration,
     now: Timestamp,
 ) -> Result<TaskState, NotAllowed> {
-    match state.phase {
-        Phase::Completed { .. } => Err(NotAllowed::Completed),
-        Phase::Dead { .. } | Phase::Withdrawn { .. } => {
-            let phase = Phase::Revived { by: by.to_owned(), note: note.to_owned() };
-            Ok(TaskState { at: now, charged: 0, phase, ..state.clone() })
-        }
-        _ => Err(NotAllowed::NotEnded { phase: state.word() }),
+    let acts_until = match state.phase {
+        Phase::Completed { .. } => return Err(NotAllowed::Completed),
+        Phase::Withdrawn { .. } => state.at.after(lease),
+        Phase::Dead { .. } => state.at,
+        _ => return Err(NotAllowed::NotEnded { phase: state.word() }),
+    };
+    if state.task.is_none() {
+        return Err(NotAllowed::NotKept);
     }
+    if now < acts_until {
+        return Err(NotAllowed::MayStillAct { seconds: acts_until.since(now).as_secs() + 1 });
+    }
+    let phase = Phase::Revived { by: by.to_owned(), note: note.to_owned() };
+    Ok(TaskState { at: now, charged: 0, phase, ..state.clone() })
 }
 
-/// Ends a task on a person's word. An attempt that runs finds its claim gone when it next
+/// Ends `task` on a person's word. An attempt that runs finds its claim gone when it next
 /// renews or ends. Whoever writes this first tells what the state before it [`owed`](super::owed).
 ///
 /// # Errors
@@ -51,6 +69,7 @@ pub fn revive(
 /// An ended task stays as it ended.
 pub fn withdraw(
     state: &TaskState,
+    task: &Task,
     by: &str,
     why: &str,
     now: Timestamp,
@@ -62,7 +81,8 @@ pub fn withdraw(
         }
         _ => {
             let phase = Phase::Withdrawn { by: by.to_owned(), why: why.to_owned() };
-            Ok(TaskState { at: now, phase, ..state.clone() })
+            let task = Some(Box::new(task.clone()));
+            Ok(TaskState { at: now, task, phase, ..state.clone() })
         }
     }
 }
@@ -78,6 +98,7 @@ pub fn unclaimed(task: &Task, now: Timestamp) -> TaskState {
         cost: domain::Cost::ZERO,
         admitted: Vec::new(),
         canary: Vec::new(),
+        task: None,
         phase: Phase::Returned { gate: None, cause: None, due: now },
     }
 }

@@ -165,6 +165,7 @@ fn begin(delivered: &Delivered, base: &TaskState) -> Step {
         attempt: base.attempt.saturating_add(1),
         admitted: admitted.clone(),
         canary,
+        task: None,
         phase: Phase::Claimed(claim),
         ..base.clone()
     };

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use domain::{
-    Blame, Cause, Config, Cost, Epoch, GateName, Kind, KindConfig, Outcome, Phase, TaskState,
+    Blame, Cause, Config, Cost, Epoch, GateName, Kind, KindConfig, Outcome, Phase, Task, TaskState,
     Timestamp,
 };
 
@@ -99,6 +99,18 @@ struct Trouble<'a> {
     evidence: &'a str,
     retry_after: Option<Duration>,
     cost: Cost,
+}
+
+impl Ending {
+    /// The same, and where the task's message leaves the queue and a person may put it back,
+    /// the link keeps `task`.
+    #[must_use]
+    pub fn keeping(mut self, task: &Task) -> Self {
+        let may_come_back =
+            matches!(self.state.phase, Phase::Dead { .. } | Phase::Withdrawn { .. });
+        self.state.task = may_come_back.then(|| Box::new(task.clone()));
+        self
+    }
 }
 
 impl Attempt {

@@ -309,6 +309,7 @@ mod tests {
                         cost: domain::Cost::ZERO,
                         admitted: Vec::new(),
                         canary: Vec::new(),
+                        task: None,
                         phase: Phase::Claimed(claim),
                     }));
                 }

@@ -74,6 +74,7 @@ fn state(given: &str) -> Option<TaskState> {
         cost: Cost::ZERO,
         admitted: vec![Admission { gate: gate(), epoch: Epoch::new(3), seq: 7 }],
         canary: vec![gate()],
+        task: None,
         phase,
     })
 }
@@ -224,14 +225,59 @@ fn a_lost_claim_is_charged() {
 fn moves_by_hand() {
     let by_hand = |given| {
         let state = state(given).unwrap();
-        let revived = revive(&state, "ann", "", at(20)).map(|next| (next.attempt, next.charged));
-        (revived.ok(), withdraw(&state, "ann", "", at(20)).is_ok())
+        let state = TaskState { task: Some(Box::new(task())), ..state };
+        let revived = revive(&state, "ann", "", Duration::from_secs(16), at(20));
+        let revived = revived.map(|next| (next.attempt, next.charged));
+        let withdrawn = withdraw(&state, &task(), "ann", "", at(20));
+        if let Ok(withdrawn) = &withdrawn {
+            assert_eq!(withdrawn.task.as_deref(), Some(&task()), "it may be put back");
+        }
+        (revived.ok(), withdrawn.is_ok())
     };
     assert_eq!(by_hand("completed"), (None, false));
     assert_eq!(by_hand("dead"), (Some((2, 0)), false));
     assert_eq!(by_hand("withdrawn"), (Some((2, 0)), false));
     assert_eq!(by_hand("theirs"), (None, true));
     assert_eq!(by_hand("parked"), (None, true));
+}
+
+/// W4: an attempt that ran when its task was withdrawn may act for a lease, so the task is not
+/// put back before; and what was not kept cannot be.
+#[test]
+fn a_withdrawn_task_waits_out_a_lease() {
+    let revived = |given, task, now| {
+        let state = TaskState { task, ..state(given).unwrap() };
+        revive(&state, "ann", "", Duration::from_secs(5), at(now)).map(|next| next.task)
+    };
+    let kept = Some(Box::new(task()));
+    let early = NotAllowed::MayStillAct { seconds: 2 };
+    assert_eq!(revived("withdrawn", kept.clone(), 8), Err(early));
+    assert_eq!(revived("withdrawn", kept.clone(), 9), Ok(kept.clone()));
+    assert_eq!(revived("dead", kept.clone(), 4), Ok(kept), "whoever ended it acts no more");
+    assert_eq!(revived("dead", None, 20), Err(NotAllowed::NotKept));
+}
+
+/// The link that takes a message out of the queue for anything but success keeps the task; a
+/// completed one is final, and any other still has its message.
+#[test]
+fn an_end_that_may_come_back_keeps_the_task() {
+    let kept = |outcome: &Outcome, charged| {
+        let state = TaskState { charged, ..state("mine").unwrap() };
+        let terms = Terms { kind: &kind(), blame: &Blame::Own, jitter: 1.0, now: at(10) };
+        let ending = on_outcome(&state, outcome, &terms).keeping(&task());
+        (ending.state.word(), ending.state.task.is_some())
+    };
+    let cost = Cost::ZERO;
+    let failed = Outcome::Failed {
+        cause: "target.invalid".parse().unwrap(),
+        evidence: String::new(),
+        retry_after: None,
+        cost,
+    };
+    assert_eq!(kept(&failed, 2), ("dead", true));
+    assert_eq!(kept(&failed, 1), ("resting", false));
+    assert_eq!(kept(&Outcome::Moot { why: String::new() }, 1), ("withdrawn", true));
+    assert_eq!(kept(&Outcome::Completed { effect: String::new(), cost }, 1), ("completed", false));
 }
 
 /// A canary belongs to one attempt; its own task's next one inherits it, others must wait

@@ -22,7 +22,7 @@ impl Fleet {
                 let ending = self.answer(who, &state, answer);
                 Doing::Settle { ending, seq }
             }
-            Doing::Settle { ending, seq } => match self.write(who, &ending.state, seq) {
+            Doing::Settle { ending, seq } => match self.write_ending(who, &ending, seq) {
                 Some(true) => Doing::Tell { ending },
                 _ => Doing::Nothing,
             },
@@ -106,6 +106,11 @@ impl Fleet {
             let first = self.told.entry(report.event_id(kind, key)).or_insert(report.clone());
             witness::tells_alike(first, report);
         }
+    }
+
+    fn write_ending(&mut self, who: usize, ending: &Ending, seq: u64) -> Option<bool> {
+        let state = ending.clone().keeping(&self.task).state;
+        self.write(who, &state, seq)
     }
 
     fn tell_ending(&mut self, who: usize, ending: &Ending) {

@@ -261,7 +261,7 @@ impl Fleet {
     fn withdraw(&mut self) {
         let now = self.wall(0);
         let state = self.chain.clone().unwrap_or_else(|| unclaimed(&self.task, now));
-        if let Ok(next) = withdraw(&state, "ann", "not now", now) {
+        if let Ok(next) = withdraw(&state, &self.task, "ann", "not now", now) {
             self.witness.writes(self.chain.as_ref(), &next, &self.kind);
             self.tell(&owed(&state));
             self.tell(&owed(&next));
@@ -276,7 +276,9 @@ impl Fleet {
         if 0 < self.acting().count() || self.queued.is_some() {
             return;
         }
-        if let Ok(next) = revive(&state, "ann", "try again", self.wall(0)) {
+        // Nobody acts any more: what a lease after the withdrawal stands for.
+        let lease = Duration::ZERO;
+        if let Ok(next) = revive(&state, "ann", "try again", lease, self.wall(0)) {
             self.witness.writes(Some(&state), &next, &self.kind);
             self.chain = Some(next);
             self.seq += 1;

@@ -346,6 +346,7 @@ fn chain(end: End) -> TaskState {
         cost: Cost::ZERO,
         admitted: Vec::new(),
         canary: Vec::new(),
+        task: None,
         phase,
     }
 }

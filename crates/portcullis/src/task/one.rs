@@ -28,21 +28,7 @@ pub(super) async fn run(bus: &Bus, args: &ShowArgs, out: &Out) -> anyhow::Result
     if let Some(kind) = &args.kind {
         look::known_kind(&config, kind)?;
     }
-    let kinds: Vec<Kind> = match &args.kind {
-        Some(kind) => vec![kind.clone()],
-        None => config.kinds.keys().cloned().collect(),
-    };
-    let mut found = Vec::new();
-    for kind in &kinds {
-        found.extend(walk::one(bus, kind, key).await?);
-    }
-    let [found] = found.as_slice() else {
-        return Err(match found.first() {
-            None => Ended::not_found(format!("no task `{}` was ever created", args.task)),
-            Some(_) => Ended::usage("there is one of several kinds: name one with --kind"),
-        }
-        .into());
-    };
+    let found = &find(bus, &config, args.kind.as_ref(), &args.task, key).await?;
     let gates = Seen::all(bus, &config).await?;
     let told = told_of(bus, &found.kind, key, out.width().map(|width| width - INDENT)).await?;
     let now = Clock.now();
@@ -62,7 +48,37 @@ pub(super) async fn run(bus: &Bus, args: &ShowArgs, out: &Out) -> anyhow::Result
     Ok(())
 }
 
-fn key(text: &str) -> Result<Key, Ended> {
+/// The task that `name` stands for: of `kind`, or of the only kind that has one.
+pub(super) async fn find(
+    bus: &Bus,
+    config: &Config,
+    kind: Option<&Kind>,
+    name: &str,
+    key: Key,
+) -> anyhow::Result<Found> {
+    let kinds: Vec<&Kind> = match kind {
+        Some(kind) => vec![kind],
+        None => config.kinds.keys().collect(),
+    };
+    let mut found = Vec::new();
+    for kind in kinds {
+        found.extend(walk::one(bus, kind, key).await?);
+    }
+    match (found.pop(), found.is_empty()) {
+        (Some(only), true) => Ok(only),
+        (None, _) => Err(Ended::not_found(format!("no task `{name}` was ever created")).into()),
+        (Some(_), false) => {
+            Err(Ended::usage("there is one of several kinds: name one with --kind").into())
+        }
+    }
+}
+
+/// What names a task: its source key, or the digits of its key.
+///
+/// # Errors
+///
+/// When it can be neither.
+pub(super) fn key(text: &str) -> Result<Key, Ended> {
     if let Ok(key) = text.parse::<Key>() {
         return Ok(key);
     }

@@ -19,6 +19,8 @@ pub(super) struct Found {
     /// `None` if ended, or if the message is garbage.
     pub(super) task: Option<Task>,
     pub(super) state: Option<TaskState>,
+    /// The sequence of that state, which the next link must expect; 0 where there is none.
+    pub(super) link: u64,
 }
 
 /// States are read side by side, since each is a round trip.
@@ -54,8 +56,8 @@ pub(super) async fn known(
         let Ok(state) = TaskState::decode(&stored.body) else { continue };
         if wanted(&state) {
             let source_key = state.source_key.to_string();
-            let (kind, state) = (kind.clone(), Some(state));
-            found.push(Found { kind, key, source_key, seq: None, task: None, state });
+            let (kind, state, link) = (kind.clone(), Some(state), stored.seq);
+            found.push(Found { kind, key, source_key, seq: None, task: None, state, link });
         }
     }
     Ok(found)
@@ -72,6 +74,7 @@ pub(super) async fn one(bus: &Bus, kind: &Kind, key: Key) -> anyhow::Result<Opti
         seq: None,
         task: None,
         state: None,
+        link: 0,
     };
     let mut found = with_state(bus, queued.unwrap_or_else(blank)).await?;
     if let Some(state) = &found.state
@@ -88,15 +91,14 @@ fn queued_one(stored: &Stored) -> Option<Found> {
     let source_key = task
         .as_ref()
         .map_or_else(|| "(not readable)".to_owned(), |task| task.source_key.to_string());
-    Some(Found { kind, key, source_key, seq: Some(stored.seq), task, state: None })
+    Some(Found { kind, key, source_key, seq: Some(stored.seq), task, state: None, link: 0 })
 }
 
 async fn with_state(bus: &Bus, found: Found) -> anyhow::Result<Found> {
     let subject = subject::state(&found.kind, found.key);
-    let state = match store::read::<TaskState>(bus, subject::STATE, &subject).await {
-        Ok(state) => state.map(|state| state.value),
-        Err(StoreError::Garbled { .. }) => None,
-        Err(error) => return Err(error).context("read a task's state"),
-    };
-    Ok(Found { state, ..found })
+    match store::read::<TaskState>(bus, subject::STATE, &subject).await {
+        Ok(Some(read)) => Ok(Found { state: Some(read.value), link: read.seq, ..found }),
+        Ok(None) | Err(StoreError::Garbled { .. }) => Ok(found),
+        Err(error) => Err(error).context("read a task's state"),
+    }
 }

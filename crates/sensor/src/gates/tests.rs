@@ -77,6 +77,7 @@ fn who_rests_is_no_canary() {
             cost: Cost::ZERO,
             admitted: vec![Admission { gate: probing.name.clone(), epoch, seq: 3 }],
             canary: canary.then(|| probing.name.clone()).into_iter().collect(),
+            task: None,
             phase,
         };
         let at = |millis| rests(&state, Some(&probing), Timestamp::from_millis(millis));

@@ -161,6 +161,7 @@ impl World {
             cost: Cost::ZERO,
             admitted: admitted.clone(),
             canary: Vec::new(),
+            task: None,
             phase: Phase::Claimed(claim),
         };
         let seq = last.map_or(0, |last| last.seq);
@@ -180,6 +181,7 @@ impl World {
             cost: Cost::ZERO,
             admitted: Vec::new(),
             canary: Vec::new(),
+            task: None,
             phase,
         };
         let subject = subject::state(&task.kind, task.key());

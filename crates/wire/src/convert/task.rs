@@ -54,6 +54,7 @@ impl Wire for TaskState {
             cost: Some(cost_to(self.cost)),
             admitted: self.admitted.iter().map(Wire::to_proto).collect(),
             canary: texts(&self.canary),
+            task: self.task.as_deref().map(Wire::to_proto),
             phase: Some(phase_to(&self.phase)),
         }
     }
@@ -68,6 +69,7 @@ impl Wire for TaskState {
             cost: cost_of(state.cost),
             admitted: state.admitted.into_iter().map(Wire::of_proto).collect::<Result<_, _>>()?,
             canary: parse_all("canary", &state.canary)?,
+            task: state.task.map(Wire::of_proto).transpose()?.map(Box::new),
             phase: phase_of(required("phase", state.phase)?)?,
         })
     }
@@ -303,6 +305,7 @@ mod tests {
                     seq: 17,
                 }],
                 canary: vec!["relay".parse().unwrap()],
+                task: None,
                 phase,
             };
             assert_eq!(TaskState::decode(&state.encode()).unwrap(), state);

@@ -640,6 +640,9 @@ pub struct TaskState {
     /// The probing gates for which the newest attempt is the canary.
     #[prost(string, repeated, tag = "16")]
     pub canary: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The task itself; in `dead`, `withdrawn` and `revived`.
+    #[prost(message, optional, tag = "17")]
+    pub task: ::core::option::Option<Task>,
     #[prost(oneof = "task_state::Phase", tags = "7, 8, 9, 10, 11, 12, 13, 14")]
     pub phase: ::core::option::Option<task_state::Phase>,
 }

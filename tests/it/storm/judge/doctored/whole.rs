@@ -72,6 +72,7 @@ pub(super) fn link(
         cost: Cost::ZERO,
         canary: if attempt == 2 { vec!["relay".parse().unwrap()] } else { Vec::new() },
         admitted: under,
+        task: None,
         phase,
     };
     At { seq, ms, value }

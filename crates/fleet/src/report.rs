@@ -1,0 +1,58 @@
+//! From what is to be told of an attempt to the event that tells it.
+
+use domain::{Cost, HolderId, Phase, TaskState};
+use logic::attempt::{Report, Told};
+use wire::event::{AttemptTold, AttemptVerb};
+
+/// The event of one report, as `holder` tells it: a dispatcher, or a person's command. `state` is
+/// the link that it is about.
+pub fn attempt_told(holder: &HolderId, state: &TaskState, report: &Report) -> AttemptTold {
+    let mut event = AttemptTold {
+        verb: AttemptVerb::Completed,
+        kind: state.kind.clone(),
+        source_key: state.source_key.clone(),
+        attempt: report.attempt,
+        holder: holder.clone(),
+        at: state.at,
+        cause: None,
+        charged: false,
+        gate: None,
+        evidence: String::new(),
+        rest_until: match state.phase {
+            Phase::Resting { due, .. } | Phase::Returned { due, .. } => Some(due),
+            _ => None,
+        },
+        effect: String::new(),
+        cost: Cost::ZERO,
+        admitted: report.admitted.clone(),
+        canary: report.canary.clone(),
+    };
+    match report.told.clone() {
+        Told::Completed { effect, cost } => {
+            (event.effect, event.cost) = (effect, cost);
+        }
+        Told::Failed { cause, evidence, charged, gate, cost } => {
+            event.verb = AttemptVerb::Failed;
+            (event.cause, event.evidence, event.cost) = (Some(cause), evidence, cost);
+            (event.charged, event.gate) = (charged, gate);
+        }
+        Told::Unknown { cause, evidence, cost } => {
+            event.verb = AttemptVerb::Failed;
+            (event.cause, event.evidence, event.cost) = (Some(cause), evidence, cost);
+        }
+        Told::Dead { cause } => {
+            (event.verb, event.cause) = (AttemptVerb::Dead, Some(cause));
+        }
+        Told::Held { gate, why } => {
+            (event.verb, event.gate, event.evidence) = (AttemptVerb::Held, gate, why);
+        }
+        Told::Withdrawn { by, why } => {
+            (event.verb, event.evidence) = (AttemptVerb::Withdrawn, format!("by {by}: {why}"));
+        }
+        Told::Parked { cause, evidence } => {
+            event.verb = AttemptVerb::Parked;
+            (event.cause, event.evidence) = (Some(cause), evidence);
+        }
+    }
+    event
+}
