@@ -178,7 +178,7 @@ fn told(tasks: &[Found], verb: Verb) -> Vec<String> {
     let counts = counts(tasks);
     let parts: Vec<String> = counts.iter().map(|(part, count)| format!("{count} {part}")).collect();
     match parts.as_slice() {
-        [] => vec![format!("no task is {what}")],
+        [] => vec![format!("no task {what}")],
         parts => vec![format!("{} {what} = {}", tasks.len(), parts.join(" + "))],
     }
 }
