@@ -9,12 +9,14 @@
 //! * [`attempt`]: the life of a task: claim, charge, rest, end, latch;
 //! * [`sensor`]: who is to be greeted, under which caps;
 //! * [`classify`]: what an answer of the inbox or relay means;
-//! * [`payment`]: a payment from intent to settlement, and the nonces of a wallet.
+//! * [`payment`]: a payment from intent to settlement, and the nonces of a wallet;
+//! * [`reconcile`]: how record, inbox and chain differ, and what to do about it.
 
 pub mod attempt;
 pub mod classify;
 pub mod gate;
 pub mod pace;
 pub mod payment;
+pub mod reconcile;
 pub mod sensor;
 pub mod view;

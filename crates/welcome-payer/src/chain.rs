@@ -1,5 +1,7 @@
 //! A Stacks API, asked where our nonces went.
 
+mod history;
+
 use std::time::Duration;
 
 use domain::{PayerConfig, Payment};
@@ -15,8 +17,9 @@ const ASK_WITHIN: Duration = Duration::from_secs(15);
 const PAGE: usize = 50;
 const PAGES_MAX: usize = 20;
 
+/// A Stacks API, asked about one wallet. Only reads.
 #[derive(Clone, Debug)]
-pub(crate) struct Chain {
+pub struct Chain {
     client: reqwest::Client,
     url: String,
     network: Network,
@@ -27,7 +30,7 @@ pub(crate) struct Chain {
 /// The API did not say, and why.
 #[derive(Debug, thiserror::Error)]
 #[error("ask the Stacks API for {what}: {complaint}")]
-pub(crate) struct Silent {
+pub struct Silent {
     what: &'static str,
     complaint: String,
 }
@@ -36,11 +39,7 @@ impl Chain {
     /// # Errors
     ///
     /// When TLS cannot be set up.
-    pub(crate) fn new(
-        config: &PayerConfig,
-        network: Network,
-        wallet: Address,
-    ) -> reqwest::Result<Self> {
+    pub fn new(config: &PayerConfig, network: Network, wallet: Address) -> reqwest::Result<Self> {
         Ok(Chain {
             client: http::client(&config.stacks_url, ASK_WITHIN)?,
             url: config.stacks_url.trim_end_matches('/').to_owned(),
@@ -84,7 +83,7 @@ impl Chain {
     /// # Errors
     ///
     /// When the API does not say.
-    pub(crate) async fn wallet_facts(&self) -> Result<WalletFacts, Silent> {
+    pub async fn wallet_facts(&self) -> Result<WalletFacts, Silent> {
         let (chain_next, mempool) = (self.next_nonce().await?, self.mempool().await?);
         Ok(WalletFacts { chain_next, mempool })
     }
@@ -95,7 +94,12 @@ impl Chain {
         self.number("the account", &path, "/nonce").await
     }
 
-    async fn tip(&self) -> Result<u64, Silent> {
+    /// The height of the newest block.
+    ///
+    /// # Errors
+    ///
+    /// When the API does not say.
+    pub async fn tip(&self) -> Result<u64, Silent> {
         self.number("the tip", "/v2/info", "/stacks_tip_height").await
     }
 

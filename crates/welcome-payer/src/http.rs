@@ -10,15 +10,15 @@ const BODY_MAX: usize = 2 * 1024 * 1024;
 
 /// What came back.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Response {
+pub struct Response {
     /// `None`: no HTTP answer.
-    pub(crate) status: Option<u16>,
-    pub(crate) headers: HeaderMap,
+    pub status: Option<u16>,
+    pub headers: HeaderMap,
     /// Null when it was no JSON.
-    pub(crate) body: Value,
-    pub(crate) text: String,
+    pub body: Value,
+    pub text: String,
     /// What the transport said when there was no answer.
-    pub(crate) trouble: String,
+    pub trouble: String,
 }
 
 /// A client for the services of one base URL.
@@ -28,7 +28,7 @@ pub(crate) struct Response {
 /// # Errors
 ///
 /// When TLS cannot be set up.
-pub(crate) fn client(base: &str, timeout: Duration) -> reqwest::Result<reqwest::Client> {
+pub fn client(base: &str, timeout: Duration) -> reqwest::Result<reqwest::Client> {
     // Another part of the process may have installed one already: it is the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()
@@ -44,7 +44,7 @@ pub(crate) fn client(base: &str, timeout: Duration) -> reqwest::Result<reqwest::
 }
 
 /// Asks and reads the whole answer.
-pub(crate) async fn ask(request: RequestBuilder) -> Response {
+pub async fn ask(request: RequestBuilder) -> Response {
     match exchange(request).await {
         Ok(response) => response,
         Err(error) => {
@@ -73,12 +73,12 @@ async fn exchange(request: RequestBuilder) -> reqwest::Result<Response> {
 }
 
 impl Response {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
     /// Why this is not the answer that was hoped for.
-    pub(crate) fn complaint(&self) -> String {
+    pub fn complaint(&self) -> String {
         match self.status {
             None => format!("no answer: {}", self.trouble),
             Some(status) => {

@@ -1,5 +1,7 @@
 //! The AIBTC inbox, and the relay where it only answers questions.
 
+mod sent;
+
 use std::time::Duration;
 
 use domain::{Letter, PayerConfig, Sats, Signed};
@@ -16,6 +18,8 @@ use crate::{
     reply::{cut, reply, sound_id},
 };
 
+pub use sent::Unlisted;
+
 /// For a post that carries a payment. The inbox may ask the relay for 20 s and the relay may
 /// retry a broadcast for 23 (recorded); an answer that is not waited for is a payment in doubt.
 pub(crate) const POST_WITHIN: Duration = Duration::from_secs(45);
@@ -25,8 +29,9 @@ const PAGES_MAX: usize = 30;
 /// A message that is there is there, however its id reads; so the id is cut, not refused.
 const MESSAGE_ID_MAX: usize = 200;
 
+/// The inbox as one wallet uses it, and the relay behind it.
 #[derive(Clone, Debug)]
-pub(crate) struct Inbox {
+pub struct Inbox {
     client: reqwest::Client,
     relay: reqwest::Client,
     inbox_url: String,
@@ -40,11 +45,7 @@ impl Inbox {
     /// # Errors
     ///
     /// When TLS cannot be set up.
-    pub(crate) fn new(
-        config: &PayerConfig,
-        network: Network,
-        wallet: Address,
-    ) -> reqwest::Result<Self> {
+    pub fn new(config: &PayerConfig, network: Network, wallet: Address) -> reqwest::Result<Self> {
         Ok(Inbox {
             client: http::client(&config.inbox_url, POST_WITHIN)?,
             relay: http::client(&config.relay_url, ASK_WITHIN)?,
@@ -110,7 +111,7 @@ impl Inbox {
     }
 
     /// The same from the relay itself.
-    pub(crate) async fn ask_relay(&self, payment_id: &str) -> Answer {
+    pub async fn ask_relay(&self, payment_id: &str) -> Answer {
         let url = format!("{}/payment/{}", self.relay_url, plain(payment_id));
         self.status(self.relay.get(url)).await
     }

@@ -11,6 +11,9 @@
 //! * `resolver`: asks after unfinished payments, gate or no gate;
 //! * `order`, `config`, `tools`: what was asked and how it is configured; `told`: events.
 //!
+//! What only asks is public: [`Chain`], [`AibtcInbox`] and [`http`] serve whoever must look at the
+//! world while no payer runs.
+//!
 //! Promises: nothing leaves that is not stored, nor without a fresh look at gates, claim and
 //! contact (M1, M3); what may have happened is asked after and never called failed (M2); the
 //! wallet's key and signed bytes reach no log, event or error.
@@ -19,7 +22,7 @@ mod adopt;
 mod chain;
 mod config;
 mod desk;
-mod http;
+pub mod http;
 mod inbox;
 mod latches;
 mod leave;
@@ -47,8 +50,10 @@ use wire::{
     subject,
 };
 
+pub use chain::{Chain, Silent};
 pub use config::{Args, Secret};
 use desk::Desk;
+pub use inbox::{Inbox as AibtcInbox, Unlisted};
 
 /// What this service is called on the bus.
 pub(crate) const SERVICE: &str = "welcome-payer";

@@ -20,7 +20,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("dispatcher", &["domain", "logic", "wire", "bus", "kit", "fleet"]),
     ("welcome-payer", &["domain", "logic", "wire", "bus", "kit", "fleet", "stacks", "x402"]),
     ("gatekeeper", &["domain", "logic", "wire", "bus", "kit", "fleet"]),
-    ("portcullis", &["domain", "logic", "wire", "bus", "kit", "fleet", "stacks", "x402"]),
+    (
+        "portcullis",
+        &["domain", "logic", "wire", "bus", "kit", "fleet", "stacks", "x402", "welcome-payer"],
+    ),
     ("sandbox", &["domain", "kit", "stacks", "x402"]),
     ("sim", &["domain", "logic"]),
     ("xtask", &[]),
