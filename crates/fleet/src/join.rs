@@ -55,7 +55,7 @@ impl Fleet {
         let clock = Clock;
         let id = HolderId::of(kit::fresh_number());
         let bus = Bus::connect(&options(nats, &format!("{service}/{id}"))).await?;
-        let config = patiently(&bus).await?;
+        let config = patient_config(&bus, PATIENCE).await?;
         crate::time::begin(&bus).await;
         let gates = Gates::new(Arc::new(config.config));
         tracing::info!(
@@ -89,14 +89,18 @@ impl Fleet {
 const PATIENCE: Duration = Duration::from_secs(30);
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
-/// The configuration in force, once the bus can say it. That it was never set up, or for
-/// another version, waits for nobody.
-async fn patiently(bus: &Bus) -> Result<AppliedConfig, JoinError> {
+/// The configuration in force, once the bus can say it, tried for so long. That it was never set
+/// up, or for another version, waits for nobody.
+///
+/// # Errors
+///
+/// As [`current_config`].
+pub async fn patient_config(bus: &Bus, patience: Duration) -> Result<AppliedConfig, JoinError> {
     let begun = Clock.instant();
     loop {
         match current_config(bus).await {
             Err(error @ (JoinError::Bus(_) | JoinError::Store(StoreError::Bus(_))))
-                if begun.elapsed() < PATIENCE =>
+                if begun.elapsed() < patience =>
             {
                 tracing::warn!(
                     error = crate::gates::chain(&error),

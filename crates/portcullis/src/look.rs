@@ -72,9 +72,13 @@ impl Seen {
     }
 }
 
+/// A cluster that has lost a leader chooses another within about ten seconds, and that must keep
+/// nobody from closing a gate.
+const CONFIG_WITHIN: Duration = Duration::from_secs(12);
+
 /// The configuration in force.
 pub(crate) async fn config(bus: &Bus) -> anyhow::Result<Config> {
-    Ok(fleet::current_config(bus).await.context("read the configuration")?.config)
+    Ok(fleet::patient_config(bus, CONFIG_WITHIN).await?.config)
 }
 
 /// Refuses a gate that the configuration does not know, with the one that was meant.
