@@ -102,7 +102,13 @@ async fn what_waits_is_withdrawn_and_may_come_back() {
     assert_eq!(world.events("event.task.withdrawn.echo").await.len(), 3, "told once");
 
     let retry = by_hand(&["retry", "--phase", "withdrawn", "--yes"]);
-    ends(&world, &retry, 0).await;
+    // W4: not before an attempt that ran when they were withdrawn could act no more.
+    eventually("a lease to pass and the tasks to be put back", || async {
+        world.cli(&retry).await;
+        let left = world.json(&["task", "list", "--phase", "withdrawn"]).await;
+        left["tasks"].as_array().unwrap().is_empty().then_some(())
+    })
+    .await;
     for number in 0..3 {
         world.phase("echo", &format!("echo/{number}"), "completed").await;
     }
