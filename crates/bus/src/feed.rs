@@ -20,6 +20,8 @@ pub enum FeedStart {
     Since(u64),
     /// With everything there is.
     All,
+    /// With the newest on each subject, in the order in which they were stored.
+    Newest,
 }
 
 impl Bus {
@@ -36,6 +38,7 @@ impl Bus {
         let deliver_policy = match start {
             FeedStart::New => DeliverPolicy::New,
             FeedStart::All => DeliverPolicy::All,
+            FeedStart::Newest => DeliverPolicy::LastPerSubject,
             FeedStart::Since(ms) => {
                 let nanos = i128::from(ms) * 1_000_000;
                 let start_time = time::OffsetDateTime::from_unix_timestamp_nanos(nanos)

@@ -98,6 +98,11 @@ impl Out {
         self.paint(colour, text)
     }
 
+    /// What must be seen first.
+    pub fn loud(&self, text: &str) -> String {
+        self.paint(31, text)
+    }
+
     /// Less loud than the rest.
     pub fn faint(&self, text: &str) -> String {
         self.paint(2, text)

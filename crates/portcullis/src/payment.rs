@@ -1,27 +1,87 @@
-//! `portcullis payment`: what a person must decide about the wallet.
+//! `portcullis payment`: what is on record of the money, whether it agrees with the world, and
+//! what a person must decide about the wallet.
+
+mod adopt;
+mod ask;
+mod list;
+mod reconcile;
+pub(crate) mod record;
+mod show;
+mod story;
+mod told;
+mod waits;
 
 use std::time::Duration;
 
-use anyhow::Context as _;
-use bus::{Bus, BusError};
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
-use wire::{
-    Wire as _,
-    message::{AdoptReply, AdoptRequest},
-    subject,
-};
 
 use crate::{
     args::{BusArgs, PersonArgs},
-    exit::{Code, Ended},
-    out::Out,
+    file::parse_duration,
 };
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum PaymentCommand {
+    /// Every payment on record, the unfinished first and then the newest
+    List(ListArgs),
+    /// The story of one payment: each step, what it waits for, and who may act
+    Show(ShowArgs),
+    /// Compare record, inbox and chain, and say what to do about every difference
+    ///
+    /// Ends with 1 where they disagree, with 4 where a source could not be asked and nothing
+    /// else was found, and with 0 only when everything was compared and agrees.
+    Reconcile(ReconcileArgs),
     /// Have the wallet's record follow the chain, where it is older (`record.behind`)
     Adopt(AdoptArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ListArgs {
+    /// Only those that stand so
+    #[arg(long, value_enum)]
+    pub stage: Option<StageName>,
+
+    /// Only those that are begun and not over
+    #[arg(long)]
+    pub unfinished: bool,
+
+    /// Only those that moved so recently: `30m`, `24h`, `7d`
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub since: Option<Duration>,
+
+    /// At most so many; all are counted
+    #[arg(long, default_value_t = 100)]
+    pub limit: usize,
+
+    #[command(flatten)]
+    pub bus: BusArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ShowArgs {
+    /// The agent's Stacks address, the source key such as `welcome/SP…`, or 32 hex digits
+    pub payment: String,
+
+    #[command(flatten)]
+    pub bus: BusArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ReconcileArgs {
+    /// What moved so recently: `30m`, `24h`, `7d` [default: 24h]
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "all")]
+    pub since: Option<Duration>,
+
+    /// Everything there ever was
+    #[arg(long)]
+    pub all: bool,
+
+    /// The network that you believe this to be; another one in the configuration is refused
+    #[arg(long, value_name = "NAME")]
+    pub network: Option<String>,
+
+    #[command(flatten)]
+    pub bus: BusArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -37,118 +97,48 @@ pub struct AdoptArgs {
     pub bus: BusArgs,
 }
 
+/// How far a payment may have come, as it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum StageName {
+    /// To be paid; nothing is signed
+    Intent,
+    /// Signed; the bytes have not left
+    Signed,
+    /// The bytes left
+    Sent,
+    /// Accepted, not confirmed
+    Staged,
+    /// What became of the bytes is not known
+    Unknown,
+    /// Paid
+    Settled,
+    /// These bytes never paid and never will
+    Rejected,
+}
+
+impl StageName {
+    const fn word(self) -> &'static str {
+        match self {
+            StageName::Intent => "intent",
+            StageName::Signed => "signed",
+            StageName::Sent => "sent",
+            StageName::Staged => "staged",
+            StageName::Unknown => "unknown",
+            StageName::Settled => "settled",
+            StageName::Rejected => "rejected",
+        }
+    }
+}
+
 pub(crate) async fn run(command: &PaymentCommand) -> anyhow::Result<()> {
-    let PaymentCommand::Adopt(args) = command;
-    let out = &Out::new(args.bus.json);
-    let person = args.person.name()?;
-    if args.note.trim().is_empty() {
-        return Err(Ended::usage("--note is empty: say why the record is older").into());
-    }
-    let bus = &crate::reach::bus(&args.bus.nats, "payment").await?;
-    let note = args.note.trim().to_owned();
-    let look = AdoptRequest { person, note, look: true, expected_next: None };
-    let foreseen = ask(bus, &look).await?;
-    for line in foretold(&foreseen) {
-        out.talk(&line);
-    }
-    let request = AdoptRequest { look: false, expected_next: Some(foreseen.before), ..look };
-    let done = ask(bus, &request).await?;
-    out.talk(&format!(
-        "the record of {} has {} as its next nonce now, by {}",
-        done.wallet, done.next, request.person
-    ));
-    if out.json {
-        out.object(&object(&request, &done))?;
-    } else {
-        out.talk("what is signed next rests on that; open the gate: portcullis gate open wallet --note \"…\"");
-    }
-    Ok(())
-}
-
-/// How long a payer may take: it asks the chain and the inbox.
-const ANSWER_WITHIN: Duration = Duration::from_secs(60);
-
-/// Asks whichever payer takes it.
-async fn ask(bus: &Bus, request: &AdoptRequest) -> anyhow::Result<AdoptReply> {
-    let answer = match bus.ask(subject::ADOPT, request.encode(), ANSWER_WITHIN).await {
-        Ok(answer) => answer,
-        Err(BusError::NobodyAnswers { .. }) => {
-            let text = "no welcome-payer is running, and only it knows the wallet: start it, \
-                        then adopt again";
-            return Err(Ended::new(Code::Bus, text).into());
-        }
-        Err(BusError::TimedOut { .. }) => {
-            let text = "the welcome-payer did not answer in time, and may have done it; run this \
-                        again: where nothing is left to do, it says so";
-            return Err(Ended::new(Code::Bus, text).into());
-        }
-        Err(error) => return Err(error).context("ask the welcome-payer"),
-    };
-    let reply = AdoptReply::decode(&answer).context("read the welcome-payer's answer")?;
-    match reply.refused {
-        Some(refused) => Err(Ended::refused(refused).into()),
-        None => Ok(reply),
+    match command {
+        PaymentCommand::List(args) => list::run(args).await,
+        PaymentCommand::Show(args) => show::run(args).await,
+        PaymentCommand::Reconcile(args) => reconcile::run(args).await,
+        PaymentCommand::Adopt(args) => adopt::run(args).await,
     }
 }
 
-/// What will happen, and what it will not change.
-fn foretold(reply: &AdoptReply) -> Vec<String> {
-    let AdoptReply { wallet, before, next, chain_next, mempool, .. } = reply;
-    let mut lines = vec![format!(
-        "wallet {wallet}: the record's next nonce is {before}, the chain expects {chain_next}"
-    )];
-    if !mempool.is_empty() {
-        let nonces: Vec<String> = mempool.iter().map(ToString::to_string).collect();
-        lines.push(format!("waiting in the mempool: {}", nonces.join(", ")));
-    }
-    lines.push(format!(
-        "adopting makes {next} the next nonce and begins nothing; for what used {before} to {} \
-         no payment is made up, see on the chain where it went",
-        next.saturating_sub(1)
-    ));
-    if let Some(first) = reply.unknown_messages.first() {
-        lines.push(format!(
-            "{} messages were sent to agents of whom the record knows nothing, the newest {first}; \
-             the inbox is asked before each payment, so they are not paid again",
-            reply.unknown_messages.len()
-        ));
-    }
-    lines
-}
-
-fn object(request: &AdoptRequest, done: &AdoptReply) -> Value {
-    json!({
-        "wallet": done.wallet,
-        "before": done.before,
-        "next": done.next,
-        "chain_next": done.chain_next,
-        "mempool": done.mempool,
-        "unknown_messages": done.unknown_messages,
-        "by": request.person,
-        "note": request.note,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Whoever adopts reads first which nonces are taken over and what was sent unrecorded.
-    #[test]
-    fn foretells() {
-        let reply = AdoptReply {
-            refused: None,
-            wallet: "SP1".to_owned(),
-            before: 3,
-            next: 9,
-            chain_next: 8,
-            mempool: vec![8],
-            unknown_messages: vec!["msg_1 to SP2".to_owned()],
-        };
-        let told = foretold(&reply).join("\n");
-        for part in ["next nonce is 3", "expects 8", "mempool: 8", "3 to 8", "msg_1 to SP2"] {
-            assert!(told.contains(part), "{part:?} is not in {told}");
-        }
-        assert_eq!(foretold(&AdoptReply { next: 1, ..AdoptReply::default() }).len(), 2);
-    }
+fn time(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "a number and a unit: 30m, 24h, 7d".to_owned())
 }

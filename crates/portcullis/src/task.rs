@@ -9,6 +9,7 @@ mod one;
 mod phase;
 mod put;
 mod retry;
+pub(crate) mod standing;
 mod walk;
 mod withdraw;
 

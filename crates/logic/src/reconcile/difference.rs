@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{Key, Payment};
 
@@ -11,9 +11,12 @@ pub struct Findings {
     pub not_compared: Vec<String>,
     /// Settled so recently that the world need not show it yet.
     pub fresh: BTreeSet<Key>,
-    /// How much was compared.
-    pub payments: usize,
+    /// How many payments were compared, by the word of their stage.
+    pub payments: BTreeMap<&'static str, usize>,
+    /// Transfers of the window that the chain lists, and what they moved.
     pub transfers: usize,
+    pub sats_moved: u64,
+    /// Messages of the window that the inbox lists.
     pub messages: usize,
 }
 

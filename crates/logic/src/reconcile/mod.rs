@@ -24,7 +24,10 @@ pub use facts::{Book, Contacts, Did, Facts, Listed, Mined, SentMessage, horizon}
 
 /// Compares record, inbox and chain.
 pub fn compare(facts: &Facts) -> Findings {
-    let mut findings = Findings { payments: compared(facts).count(), ..Findings::default() };
+    let mut findings = Findings::default();
+    for payment in compared(facts) {
+        *findings.payments.entry(payment.word()).or_default() += 1;
+    }
     for book in &facts.wallets {
         money::compare(facts, book, &mut findings);
         letters::compare(facts, book, &mut findings);

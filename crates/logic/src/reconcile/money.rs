@@ -35,6 +35,7 @@ pub(super) fn compare(facts: &Facts, book: &Book, findings: &mut Findings) {
         match &found.did {
             Did::Moved { to, sats } => {
                 findings.transfers += 1;
+                findings.sats_moved = findings.sats_moved.saturating_add(*sats);
                 unknown(facts, book, found, (to, *sats), findings);
             }
             Did::Untold { what } => findings.not_compared.push(format!(
