@@ -76,6 +76,7 @@ pub const RULES: &[Rule] = &[
     shared("wallet.payment-refused", "wallet", 1, "our payment was refused as it was signed"),
     shared("wallet.transfer-aborted", "wallet", 2, "the chain aborted our transfer"),
     shared("wallet.other-key", "wallet", 1, "another wallet than ours has begun the payment"),
+    shared("budget.reached", "budget", 1, "the kind may not spend more, today or in all"),
     shared("payment.unresolved", "wallet", 1, "nobody can tell whether a payment was made"),
     shared("record.behind", "wallet", 1, "the chain knows payments that our record does not"),
     nobody("payment.unknown", "a payment may have been made; asking goes on"),

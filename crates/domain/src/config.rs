@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{Blame, Cause, GateName, Kind, Sats, SensorName, ServiceName};
+use crate::{Blame, Budget, Cause, GateName, Kind, Sats, SensorName, ServiceName};
 
 /// The whole configuration, as `portcullis apply` published it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct Config {
     pub gates: BTreeMap<GateName, GateConfig>,
     pub sensors: BTreeMap<SensorName, SensorConfig>,
     pub payer: Option<PayerConfig>,
+    /// What each kind may spend; one that is not named has no limit.
+    pub budgets: BTreeMap<Kind, Budget>,
 }
 
 /// How one kind of work is done.

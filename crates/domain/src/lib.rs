@@ -2,6 +2,7 @@
 //!
 //! Nothing here performs I/O, reads a clock or knows how a message looks on the bus.
 
+mod budget;
 mod cause;
 mod config;
 mod gate;
@@ -14,6 +15,7 @@ mod seat;
 mod task;
 mod time;
 
+pub use budget::{Budget, Left, Reservation, Spending};
 pub use cause::{Blame, Cause, CauseError, RULES, Rule, RuleBlame};
 pub use config::{
     ClosePolicy, Config, DirectoryConfig, GateConfig, Handler, KindConfig, PayerConfig,

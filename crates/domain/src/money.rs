@@ -22,6 +22,12 @@ impl Sats {
     pub const fn saturating_add(self, other: Sats) -> Sats {
         Sats(self.0.saturating_add(other.0))
     }
+
+    /// What is left without `other`; nothing where that is more.
+    #[must_use]
+    pub const fn less(self, other: Sats) -> Sats {
+        Sats(self.0.saturating_sub(other.0))
+    }
 }
 
 impl fmt::Display for Sats {

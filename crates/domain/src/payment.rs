@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::{Cause, Key, Sats, SourceKey, Timestamp};
+use crate::{Cause, Key, Reservation, Sats, SourceKey, Timestamp};
 
 /// Who is paid: an address that was decoded once, with what it decoded to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +44,9 @@ pub struct Payment {
     pub unconfirmed_told: bool,
     /// What happened to it, oldest first.
     pub history: Vec<PaymentNote>,
+    /// What is held for it: from its signature until it is settled or rejected, and never
+    /// longer or twice.
+    pub reserved: Option<Reservation>,
 }
 
 /// How far a payment has come.
@@ -185,6 +188,8 @@ pub struct Unfinished {
     /// When it was settled on the word of the inbox or the relay; the chain has not been seen
     /// to use its nonce since.
     pub settled: Option<Timestamp>,
+    /// What it pays: the wallet must have it until the chain is past the nonce.
+    pub amount: Sats,
 }
 
 impl Payee {

@@ -18,6 +18,11 @@ impl Timestamp {
         Timestamp(self.0.saturating_add(millis))
     }
 
+    /// The day that it falls on: days since 1970-01-01, UTC.
+    pub const fn day(self) -> u64 {
+        self.0 / 86_400_000
+    }
+
     /// How long after `earlier` this is; zero when it is not later.
     pub const fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

@@ -44,6 +44,7 @@ pub const STALE_AFTER: Duration = Duration::from_secs(3);
 ///     gates: Default::default(),
 ///     sensors: Default::default(),
 ///     payer: None,
+///     budgets: Default::default(),
 /// };
 /// let verdict = View::new().admission(&config, &"welcome".parse()?, 0);
 /// assert!(matches!(verdict, Verdict::Unknown(_)));

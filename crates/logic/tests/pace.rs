@@ -293,5 +293,6 @@ fn config() -> Config {
         )]),
         sensors: BTreeMap::new(),
         payer: None,
+        budgets: BTreeMap::new(),
     }
 }

@@ -325,5 +325,6 @@ fn config(version: u64) -> Config {
         gates: BTreeMap::from([(names()[0].clone(), GateConfig::default())]),
         sensors: BTreeMap::new(),
         payer: None,
+        budgets: Default::default(),
     }
 }

@@ -5,6 +5,7 @@
 //! Nothing that depends on the bus is decided here.
 
 mod agree;
+mod budgets;
 mod exclude;
 mod gates;
 mod kinds;
@@ -17,7 +18,7 @@ mod value;
 use domain::Config;
 use toml::de::DeTable;
 
-pub(crate) use agree::PAYER;
+pub(crate) use agree::{BUDGET, PAYER};
 pub use notes::{Problem, Warning};
 pub(crate) use value::{nearest, parse_duration, spell_duration};
 
@@ -53,14 +54,17 @@ pub fn load(path: &str, text: &str) -> Result<(Config, Vec<Warning>), Vec<Proble
     let kinds = kinds::read(&mut root, &mut notes);
     let sensors = sensors::read(&mut root, &mut notes);
     let payer = payer::read(&mut root, &mut notes);
+    let budgets = budgets::read(&mut root, &mut notes);
     root.finish(&mut notes);
     agree::check(&kinds, &gates, &sensors, payer.as_ref(), &mut notes);
+    agree::budgets_fit(&budgets, &kinds, &gates, payer.as_ref(), &mut notes);
     let config = Config {
         version: 0,
         kinds: kinds.into_iter().filter_map(|(name, kind)| Some((name, kind.config?))).collect(),
         gates: gates.into_iter().map(|(name, gate)| (name, gate.config)).collect(),
         sensors: sensors.into_iter().filter_map(|(name, it)| Some((name, it.config?))).collect(),
         payer: payer.and_then(|payer| payer.config),
+        budgets: budgets.into_iter().map(|(kind, budget)| (kind, budget.config)).collect(),
     };
     if notes.any_problem() {
         Err(notes.into_problems())

@@ -219,7 +219,9 @@ impl Outside {
         let waiting = self.taken.iter().filter(|taken| !self.stuck && !taken.disowned);
         let nonces = waiting.map(|taken| taken.nonce);
         let mempool = nonces.filter(|nonce| self.next <= *nonce).collect();
-        Ok(WalletFacts { chain_next: next.unwrap_or(0), mempool })
+        // The model's wallet has all that is ever paid.
+        let balance = Some(Sats::new(u64::MAX));
+        Ok(WalletFacts { chain_next: next.unwrap_or(0), mempool, balance })
     }
 
     pub(crate) fn redeem(&mut self, payee: u64) -> Answer {

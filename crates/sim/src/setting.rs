@@ -45,7 +45,8 @@ pub(crate) fn config() -> Rc<Config> {
         relay.drain_max = Some(4);
     }
     let kinds = kinds.into_iter().collect();
-    Rc::new(Config { version: 1, kinds, gates, sensors: BTreeMap::new(), payer: None })
+    let (sensors, budgets) = (BTreeMap::new(), BTreeMap::new());
+    Rc::new(Config { version: 1, kinds, gates, sensors, payer: None, budgets })
 }
 
 fn kind(service: &str, needs: &[&str]) -> KindConfig {

@@ -4,10 +4,10 @@ mod history;
 
 use std::time::Duration;
 
-use domain::{PayerConfig, Payment};
+use domain::{PayerConfig, Payment, Sats};
 use logic::payment::{ChainFacts, ChainTransaction, ChainWord, Fate, WalletFacts, judge};
 use serde_json::Value;
-use stacks::{Address, ContractId, Network, Principal, sbtc_contract};
+use stacks::{Address, ContractId, Network, Principal, sbtc_asset, sbtc_contract};
 use wire::event::shorten;
 
 use crate::http::{self, Response};
@@ -78,6 +78,32 @@ impl Chain {
         Ok(facts)
     }
 
+    /// What a signature needs to know: the balance, and then where the nonces are.
+    ///
+    /// # Errors
+    ///
+    /// When the API does not say all of it.
+    pub(crate) async fn funded_facts(&self) -> Result<WalletFacts, Silent> {
+        let balance = self.balance().await?;
+        Ok(WalletFacts { balance: Some(balance), ..self.wallet_facts().await? })
+    }
+
+    /// What the wallet has in blocks. Every token that it ever had is listed, so that one which
+    /// is not is one that it does not have.
+    ///
+    /// # Errors
+    ///
+    /// When the API does not say.
+    pub(crate) async fn balance(&self) -> Result<Sats, Silent> {
+        let (what, path) =
+            ("the balance", format!("/extended/v1/address/{}/balances", self.wallet));
+        let body = self.get(what, &path).await?;
+        read_balance(&body, self.network).ok_or_else(|| Silent {
+            what,
+            complaint: "an answer without a readable balance of sBTC".to_owned(),
+        })
+    }
+
     /// What the comparison of our record with the world needs.
     ///
     /// # Errors
@@ -85,7 +111,7 @@ impl Chain {
     /// When the API does not say.
     pub async fn wallet_facts(&self) -> Result<WalletFacts, Silent> {
         let (chain_next, mempool) = (self.next_nonce().await?, self.mempool().await?);
-        Ok(WalletFacts { chain_next, mempool })
+        Ok(WalletFacts { chain_next, mempool, balance: None })
     }
 
     /// The nonce that the chain expects next, confirmed transactions only.
@@ -163,6 +189,16 @@ impl Chain {
 
 fn settled(found: &ChainTransaction) -> bool {
     found.ours == Some(true) && found.fate == Some(Fate::Succeeded)
+}
+
+/// The balance of sBTC in an answer that lists all tokens. `None`: it does not say.
+fn read_balance(body: &Value, network: Network) -> Option<Sats> {
+    let asset = sbtc_asset(network);
+    let token = format!("{}::{}", asset.contract, asset.name);
+    let Some(found) = body.get("fungible_tokens")?.as_object()?.get(&token) else {
+        return Some(Sats::ZERO);
+    };
+    found.get("balance")?.as_str()?.parse().ok().map(Sats::new)
 }
 
 /// Reads a transaction as the API shows it. What is missing or unreadable stays `None`.

@@ -1,4 +1,4 @@
-//! The payer's part of the record: payments, its wallet, contact.
+//! The payer's part of the record: payments, its wallet, what was spent, contact.
 //!
 //! Every write is a compare-and-set on what was read, and what belongs together is written in
 //! one atomic batch.
@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bus::{Bus, Expect, Put, PutError};
-use domain::{Key, Payment, Wallet};
+use domain::{Key, Kind, Payment, Spending, Wallet};
 use fleet::{
     Fleet,
     store::{Cas, StoreError, Versioned, compare_and_set, read},
@@ -18,10 +18,19 @@ use wire::{Wire, message::Contact, subject};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Saved {
-    /// Stored; the sequences of payment and wallet from now on.
-    Stored { payment_seq: u64, wallet_seq: u64 },
+    /// Stored; the sequences from now on.
+    Stored(Seqs),
     /// Somebody else wrote first; nothing of ours is stored.
     Lost,
+}
+
+/// What a write expects: the sequences under which its parts were read, 0 for what was not
+/// there. Those of parts that it does not write do not matter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seqs {
+    pub(crate) payment: u64,
+    pub(crate) wallet: u64,
+    pub(crate) spending: u64,
 }
 
 /// Why the record could not be read or written.
@@ -29,7 +38,7 @@ pub(crate) enum Saved {
 pub(crate) enum LedgerError {
     #[error("read `{subject}` from the record")]
     Read { subject: String, source: StoreError },
-    #[error("take up the payment on `{subject}`: it is another payee's")]
+    #[error("go by what lies on `{subject}`: it is another's")]
     Misplaced { subject: String },
     #[error("write the record of wallet {address}")]
     Wallet { address: String, source: StoreError },
@@ -70,6 +79,16 @@ impl Ledger {
         self.get(subject::nonce(address)).await
     }
 
+    /// What a kind has spent; nothing at all before its first payment.
+    pub(crate) async fn spending(&self, kind: &Kind) -> Result<Versioned<Spending>, LedgerError> {
+        let subject = subject::spending(kind);
+        match self.get::<Spending>(subject.clone()).await? {
+            None => Ok(Versioned { value: Spending::new(kind.clone()), seq: 0 }),
+            Some(found) if found.value.kind == *kind => Ok(found),
+            Some(_) => Err(LedgerError::Misplaced { subject }),
+        }
+    }
+
     /// Earlier contact with a payee, whoever made it.
     pub(crate) async fn contact(&self, key: Key) -> Result<Option<Contact>, LedgerError> {
         Ok(self.get(subject::contact(key)).await?.map(|found| found.value))
@@ -92,24 +111,19 @@ impl Ledger {
     ///
     /// A write without an answer is looked up and tried again: with the same expectations it
     /// can be stored once only.
-    pub(crate) async fn save(
-        &self,
-        save: &Save,
-        payment_seq: u64,
-        wallet_seq: u64,
-    ) -> Result<Saved, LedgerError> {
+    pub(crate) async fn save(&self, save: &Save, seqs: Seqs) -> Result<Saved, LedgerError> {
         let key = save.payment.key();
         let begun = self.fleet.clock.instant();
         loop {
-            let puts = self.puts(save, payment_seq, wallet_seq).await?;
+            let puts = self.puts(save, seqs).await?;
             let count = u64::try_from(puts.len()).unwrap_or(u64::MAX);
             let error = match self.write(puts).await {
                 // The members of a batch lie one after the other, the payment first.
-                Ok(last) => return Ok(stored(save, last + 1 - count, wallet_seq)),
+                Ok(last) => return Ok(stored(save, last + 1 - count, seqs)),
                 Err(error) => error,
             };
             let open = matches!(error, PutError::Moved { .. } | PutError::Unknown { .. });
-            if open && let Some(ended) = self.look_up(save, payment_seq, wallet_seq).await {
+            if open && let Some(ended) = self.look_up(save, seqs).await {
                 return Ok(ended);
             }
             let hopeless = matches!(error, PutError::Refused { code, .. } if !passing(code));
@@ -120,16 +134,14 @@ impl Ledger {
         }
     }
 
-    async fn puts(
-        &self,
-        save: &Save,
-        payment_seq: u64,
-        wallet_seq: u64,
-    ) -> Result<Vec<Put>, LedgerError> {
+    async fn puts(&self, save: &Save, seqs: Seqs) -> Result<Vec<Put>, LedgerError> {
         let key = save.payment.key();
-        let mut puts = vec![put(subject::payment(key), save.payment.encode(), payment_seq)];
+        let mut puts = vec![put(subject::payment(key), save.payment.encode(), seqs.payment)];
         if let Some(wallet) = &save.wallet {
-            puts.push(put(subject::nonce(&wallet.address), wallet.encode(), wallet_seq));
+            puts.push(put(subject::nonce(&wallet.address), wallet.encode(), seqs.wallet));
+        }
+        if let Some(spending) = &save.spending {
+            puts.push(put(subject::spending(&spending.kind), spending.encode(), seqs.spending));
         }
         if save.contact && self.contact(key).await?.is_none() {
             let contact = Contact {
@@ -154,19 +166,25 @@ impl Ledger {
     }
 
     /// How our write ended, where that can be seen; `None` while nothing has changed.
-    async fn look_up(&self, save: &Save, payment_seq: u64, wallet_seq: u64) -> Option<Saved> {
+    async fn look_up(&self, save: &Save, seqs: Seqs) -> Option<Saved> {
         let found = self.payment(save.payment.key()).await.ok()?;
         if let Some(found) = &found
             && found.value == save.payment
         {
-            return Some(stored(save, found.seq, wallet_seq));
+            return Some(stored(save, found.seq, seqs));
         }
-        if found.map_or(0, |found| found.seq) != payment_seq {
+        if found.map_or(0, |found| found.seq) != seqs.payment {
             return Some(Saved::Lost);
         }
-        let wallet = save.wallet.as_ref()?;
-        let found = self.wallet(&wallet.address).await.ok()?;
-        (found.map_or(0, |found| found.seq) != wallet_seq).then_some(Saved::Lost)
+        if let Some(wallet) = &save.wallet {
+            let found = self.wallet(&wallet.address).await.ok()?;
+            if found.map_or(0, |found| found.seq) != seqs.wallet {
+                return Some(Saved::Lost);
+            }
+        }
+        let spending = save.spending.as_ref()?;
+        let found = self.spending(&spending.kind).await.ok()?;
+        (found.seq != seqs.spending).then_some(Saved::Lost)
     }
 
     async fn get<T: Wire>(&self, subject: String) -> Result<Option<Versioned<T>>, LedgerError> {
@@ -179,9 +197,14 @@ fn put(subject: String, body: Vec<u8>, last: u64) -> Put {
     Put { subject, body, expect: Expect::Last(last), id: None }
 }
 
-fn stored(save: &Save, payment_seq: u64, wallet_seq: u64) -> Saved {
-    let wallet_seq = save.wallet.as_ref().map_or(wallet_seq, |_| payment_seq + 1);
-    Saved::Stored { payment_seq, wallet_seq }
+/// Where each part lies, the payment at `first`: in the order of [`Ledger::puts`].
+fn stored(save: &Save, first: u64, before: Seqs) -> Saved {
+    let wallet = first + u64::from(save.wallet.is_some());
+    Saved::Stored(Seqs {
+        payment: first,
+        wallet: save.wallet.as_ref().map_or(before.wallet, |_| wallet),
+        spending: save.spending.as_ref().map_or(before.spending, |_| wallet + 1),
+    })
 }
 
 /// The server's codes for what passes: no leader, too many batches under way.

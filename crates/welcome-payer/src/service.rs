@@ -15,7 +15,7 @@ use crate::{
     order::{OrderError, order},
     told,
     tools::Tools,
-    work::{Job, Later, Worked},
+    work::{Account, Job, Later, Worked},
 };
 
 /// How often a request begins again because records moved under it.
@@ -166,9 +166,15 @@ pub(crate) async fn job<'a>(
         (Some(kept), _) => kept.value.letter.clone(),
         (None, _) => return Ok(None),
     };
+    let reserved = payment.as_ref().and_then(|kept| kept.value.reserved.as_ref());
+    let asking = request.map(|request| &request.task.kind);
+    let account = match reserved.map(|reserved| &reserved.kind).or(asking) {
+        Some(kind) => Some(Account::open(desk, kind).await?),
+        None => None,
+    };
     let session = Session::new(mode, desk.fleet.clock.now());
     let chosen = None;
-    Ok(Some(Job { desk, tools, request, session, payment, wallet, letter, chosen }))
+    Ok(Some(Job { desk, tools, request, session, payment, wallet, account, letter, chosen }))
 }
 
 fn nothing(tools: &Tools) -> domain::Wallet {

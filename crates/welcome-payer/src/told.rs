@@ -35,6 +35,7 @@ fn data(payment: &Payment) -> Value {
         "source_key": payment.source_key.to_string(),
         "wallet": payment.wallet,
         "sats": payment.amount.get(),
+        "reserved_sats": payment.reserved.as_ref().map_or(0, |reserved| reserved.amount.get()),
         "stage": payment.word(),
         "nonce": signed.map(|signed| signed.nonce),
         "local_txid": signed.map(|signed| &signed.txid),

@@ -3,9 +3,9 @@
 //! Save, then send, then save what came back: the order is the machine's. A crash between any
 //! two steps leaves a record from which the next session goes on.
 
-use domain::{Outcome, Payment, Signed, Wallet};
+use domain::{Budget, Kind, Outcome, Payment, Signed, Spending, Wallet};
 use fleet::store::Versioned;
-use logic::payment::{Leave, Save, Session, Standing, Step};
+use logic::payment::{Leave, Purse, Save, Session, Standing, Step};
 use stacks::{Principal, Transfer, sign_transfer};
 use wire::message::RunRequest;
 use x402::{Chosen, PaymentId, header};
@@ -13,7 +13,7 @@ use x402::{Chosen, PaymentId, header};
 use crate::{
     desk::Desk,
     leave::{Subject, leave},
-    ledger::{LedgerError, Saved},
+    ledger::{LedgerError, Saved, Seqs},
     told,
     tools::Tools,
 };
@@ -40,7 +40,8 @@ pub(crate) struct Later {
 
 impl Later {
     pub(crate) async fn write(&self, desk: &Desk) {
-        let saved = desk.ledger.save(&self.save, self.payment_seq, 0).await;
+        let seqs = Seqs { payment: self.payment_seq, ..Seqs::default() };
+        let saved = desk.ledger.save(&self.save, seqs).await;
         tracing::debug!(?saved, payment = %self.save.payment.key(), "noted that it was told");
     }
 }
@@ -54,10 +55,33 @@ pub(crate) struct Job<'a> {
     pub(crate) session: Session,
     pub(crate) payment: Option<Versioned<Payment>>,
     pub(crate) wallet: Versioned<Wallet>,
+    /// Of the kind that has reserved for it, or that asks; `None` where nobody does either.
+    pub(crate) account: Option<Account>,
     /// The payment's letter, also before there is a record.
     pub(crate) letter: domain::Letter,
     /// The terms of this session's probe.
     pub(crate) chosen: Option<Chosen>,
+}
+
+/// What a kind has spent, and what it may.
+#[derive(Debug)]
+pub(crate) struct Account {
+    spending: Versioned<Spending>,
+    budget: Budget,
+    /// The budget was read anew, and there is no newer one.
+    newest: bool,
+}
+
+impl Account {
+    pub(crate) async fn open(desk: &Desk, kind: &Kind) -> Result<Self, LedgerError> {
+        let spending = desk.ledger.spending(kind).await?;
+        let budget = desk.fleet.config().budgets.get(kind).copied().unwrap_or_default();
+        Ok(Account { spending, budget, newest: false })
+    }
+
+    const fn purse(&self) -> Purse<'_> {
+        Purse { spending: &self.spending.value, budget: self.budget }
+    }
 }
 
 impl Job<'_> {
@@ -71,6 +95,7 @@ impl Job<'_> {
             let step = self.next().await;
             tracing::debug!(payee = self.letter.to_stx, ?step, "next");
             match step {
+                Step::Answer { outcome, .. } if self.has_newer_budget(&outcome).await => (),
                 Step::Answer { outcome, then } => return Ok(self.ended(outcome, then)),
                 Step::Save(save) => {
                     if !self.save(&save).await? {
@@ -82,10 +107,39 @@ impl Job<'_> {
         }
     }
 
+    /// Whether a budget that is reached has been raised, and this payer has not heard of it yet:
+    /// whoever raised it and opened the gate would see it closed again for what is no more.
+    async fn has_newer_budget(&mut self, outcome: &Outcome) -> bool {
+        let reached =
+            matches!(outcome, Outcome::Failed { cause, .. } if cause.as_str() == "budget.reached");
+        let Some(account) = self.account.as_mut().filter(|account| reached && !account.newest)
+        else {
+            return false;
+        };
+        account.newest = true;
+        let fleet = &self.desk.fleet;
+        match fleet::current_config(&fleet.bus).await {
+            Ok(applied) => {
+                let kind = &account.spending.value.kind;
+                let budget = applied.config.budgets.get(kind).copied().unwrap_or_default();
+                let newer = budget != account.budget;
+                account.budget = budget;
+                if newer {
+                    fleet.gates.read_again();
+                }
+                newer
+            }
+            Err(error) => {
+                tracing::warn!(error = %format!("{:#}", anyhow::Error::new(error)), "the budget is not read anew");
+                false
+            }
+        }
+    }
+
     fn ended(self, outcome: Outcome, then: Option<Box<Payment>>) -> Worked {
         let payment_seq = self.payment.as_ref().map_or(0, |kept| kept.seq);
         let later = then.map(|then| {
-            let save = Save { payment: *then, wallet: None, contact: false };
+            let save = Save { payment: *then, wallet: None, contact: false, spending: None };
             Box::new(Later { save, payment_seq })
         });
         let payment = self.payment.map(|kept| Box::new(kept.value));
@@ -105,6 +159,7 @@ impl Job<'_> {
             wallet: &self.wallet.value,
             session: &self.session,
             limits: &self.tools.limits,
+            purse: self.account.as_ref().map(Account::purse),
             me: self.desk.fleet.id.as_str(),
             posting,
             now: self.desk.fleet.clock.now(),
@@ -114,23 +169,29 @@ impl Job<'_> {
 
     /// `false`: the payment itself was written by somebody else.
     async fn save(&mut self, save: &Save) -> Result<bool, LedgerError> {
-        let seq = self.payment.as_ref().map_or(0, |kept| kept.seq);
-        let saved = self.desk.ledger.save(save, seq, self.wallet.seq).await?;
-        let Saved::Stored { payment_seq, wallet_seq } = saved else {
-            return self.read_wallet_again(seq).await;
+        let seqs = Seqs {
+            payment: self.payment.as_ref().map_or(0, |kept| kept.seq),
+            wallet: self.wallet.seq,
+            spending: self.account.as_ref().map_or(0, |account| account.spending.seq),
         };
-        told::payment(&self.desk.fleet, &save.payment, payment_seq).await;
+        let Saved::Stored(stored) = self.desk.ledger.save(save, seqs).await? else {
+            return self.read_again(seqs.payment).await;
+        };
+        told::payment(&self.desk.fleet, &save.payment, stored.payment).await;
         self.session.on_saved(save);
-        self.payment = Some(Versioned { value: save.payment.clone(), seq: payment_seq });
-        self.wallet.seq = wallet_seq;
-        if let Some(wallet) = &save.wallet {
-            self.wallet.value = wallet.clone();
+        self.payment = Some(Versioned { value: save.payment.clone(), seq: stored.payment });
+        if let Some(value) = save.wallet.clone() {
+            self.wallet = Versioned { value, seq: stored.wallet };
+        }
+        if let (Some(account), Some(value)) = (&mut self.account, save.spending.clone()) {
+            account.spending = Versioned { value, seq: stored.spending };
         }
         Ok(true)
     }
 
-    /// Another payment may have moved the wallet; that alone does not end the session.
-    async fn read_wallet_again(&mut self, seq: u64) -> Result<bool, LedgerError> {
+    /// Another payment may have moved the wallet or the spending; that alone does not end the
+    /// session.
+    async fn read_again(&mut self, seq: u64) -> Result<bool, LedgerError> {
         let address = &self.wallet.value.address;
         let Some(wallet) = self.desk.ledger.wallet(address).await? else { return Ok(false) };
         let key = match &self.payment {
@@ -138,6 +199,9 @@ impl Job<'_> {
             None => return Ok(false),
         };
         self.wallet = wallet;
+        if let Some(account) = &mut self.account {
+            account.spending = self.desk.ledger.spending(&account.spending.value.kind).await?;
+        }
         self.session.on_refused();
         Ok(self.desk.ledger.payment(key).await?.map_or(0, |kept| kept.seq) == seq)
     }
@@ -191,7 +255,7 @@ impl Job<'_> {
     /// The world first, then our record: what another payer signs in between puts only the
     /// record ahead. The payment's own write stays a compare-and-set on what was read of it.
     async fn ask_wallet(&mut self) -> Result<(), LedgerError> {
-        let facts = self.tools.chain.wallet_facts().await;
+        let facts = self.tools.chain.funded_facts().await;
         if let Some(wallet) = self.desk.ledger.wallet(&self.wallet.value.address).await? {
             self.wallet = wallet;
         }

@@ -115,6 +115,12 @@ pub fn sensor_budget(sensor: &SensorName, day: &str) -> String {
     format!("budget.{sensor}.{day}")
 }
 
+/// What a kind has spent: one record for all payers. A word longer than what a sensor has, and
+/// so no sensor's, whatever either is called.
+pub fn spending(kind: &Kind) -> String {
+    format!("budget.kind.{kind}.spent")
+}
+
 pub fn service_run(service: &ServiceName) -> String {
     format!("svc.{service}.run")
 }

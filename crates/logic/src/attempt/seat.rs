@@ -228,6 +228,7 @@ mod tests {
             )]),
             sensors: BTreeMap::new(),
             payer: None,
+            budgets: Default::default(),
         }
     }
 

@@ -29,9 +29,12 @@
 //!    is past it, whoever calls it settled;
 //! 4. nothing is sent that was not granted leave since the last save but one; asking needs
 //!    none;
-//! 5. once the world answers truthfully, every payment is settled, or its outcome names what a
+//! 5. what is signed is reserved in the same batch, and stays so until it is settled or rejected:
+//!    spent and reserved together never exceed the budget (M4), see [`reserve`];
+//! 6. once the world answers truthfully, every payment is settled, or its outcome names what a
 //!    person must decide.
 
+mod budget;
 mod chain;
 mod record;
 mod resolve;
@@ -40,6 +43,7 @@ mod step;
 mod told;
 mod wallet;
 
+pub use budget::{Purse, Reached, release, reserve, settle};
 pub use chain::{ChainFacts, ChainTransaction, Fate, judge};
 pub use session::{ChainWord, InboxWord, Leave, Limits, Mode, Order, Session};
 pub use step::{Save, Standing, Step};

@@ -27,6 +27,7 @@ pub(super) fn intent(
         stage: Stage::Intent,
         unconfirmed_told: false,
         history: before.map(|before| before.history.clone()).unwrap_or_default(),
+        reserved: None,
     };
     moved(&blank, Stage::Intent, now, format!("intent: {amount}"))
 }

@@ -1,11 +1,12 @@
 use std::time::Duration;
 
 use domain::{
-    Cause, Outcome, Payment, PaymentStage as Stage, Rejection, Sats, Sent, Signed, Timestamp,
-    Wallet,
+    Cause, Outcome, Payment, PaymentStage as Stage, Rejection, Reservation, Sats, Sent, Signed,
+    Spending, Timestamp, Wallet,
 };
 
 use super::{
+    budget::{self, Purse},
     record,
     session::{InboxWord, Leave, Limits, Mode, Order, Session},
     told, wallet,
@@ -22,8 +23,8 @@ pub enum Step {
     /// contact with this payee, and this payee's task not ended; the last does not matter any
     /// more when the bytes may have been `sent`. [`Session::on_leave`].
     CheckLeave { sent: bool },
-    /// Ask the chain for the wallet's next nonce and what waits in the mempool, and only then
-    /// read the wallet's record again. [`Session::on_wallet`].
+    /// Ask the chain what the wallet has, then for its next nonce and what waits in the mempool,
+    /// and only then read the wallet's record again. [`Session::on_wallet`].
     AskWallet,
     /// Sign a transfer. [`Session::on_signed`].
     Sign { nonce: u64, amount: Sats },
@@ -55,6 +56,8 @@ pub struct Save {
     pub wallet: Option<Wallet>,
     /// Contact with the payee is recorded too.
     pub contact: bool,
+    /// What the kind has spent and holds reserved. `None`: unchanged.
+    pub spending: Option<Spending>,
 }
 
 /// Where a payment stands in the eyes of one session.
@@ -65,6 +68,9 @@ pub struct Standing<'a> {
     pub wallet: &'a Wallet,
     pub session: &'a Session,
     pub limits: &'a Limits,
+    /// Of the kind that the payment's reservation names, or the request where it has none.
+    /// Without it nothing is signed.
+    pub purse: Option<Purse<'a>>,
     /// The name of this process, kept with what it sends.
     pub me: &'a str,
     /// Another process seems to be posting these bytes at this moment.
@@ -136,15 +142,22 @@ impl Standing<'_> {
             Some(InboxWord::Silent { failure }) => answer(told::failed(failure)),
             Some(InboxWord::Found { message, txid, .. }) => {
                 let payment = record::found_earlier(order, before, message, txid.clone(), self.now);
-                save(Save { payment, wallet: None, contact: true })
+                self.save(payment, None, true)
             }
             Some(InboxWord::Absent) => self.intend(order, before, amount),
         }
     }
 
     fn intend(&self, order: &Order, before: Option<&Payment>, amount: Sats) -> Step {
+        let Some(purse) = self.purse else {
+            return answer(told::held(None, "nobody has read what its kind has spent"));
+        };
+        let spending = match budget::reserve(purse, amount, self.now) {
+            Ok(spending) => spending,
+            Err(reached) => return answer(told::failed_for("budget.reached", reached.to_string())),
+        };
         if let Some(payment @ Payment { stage: Stage::Intent, .. }) = before {
-            return self.sign(order, payment, amount);
+            return self.sign(order, payment, amount, spending);
         }
         match &self.session.leave {
             None => Step::CheckLeave { sent: false },
@@ -152,13 +165,14 @@ impl Standing<'_> {
             Some(Leave::Never { why }) => answer(Outcome::Moot { why: why.clone() }),
             Some(Leave::Granted) => {
                 let payment = record::intent(order, amount, before, self.now);
-                save(Save { payment, wallet: None, contact: false })
+                self.save(payment, None, false)
             }
         }
     }
 
-    /// With a nonce that fits the chain as it is now, and not as it was when we started.
-    fn sign(&self, order: &Order, payment: &Payment, amount: Sats) -> Step {
+    /// With a nonce that fits the chain as it is now, and not as it was when we started, and
+    /// with sats that are there. What is signed is reserved.
+    fn sign(&self, order: &Order, payment: &Payment, amount: Sats, spending: Spending) -> Step {
         let (now, lost_after) = (self.now, self.limits.unconfirmed_after);
         let facts = match &self.session.world {
             None => return Step::AskWallet,
@@ -169,16 +183,24 @@ impl Standing<'_> {
             Ok(wallet) => wallet,
             Err((word, evidence)) => return answer(told::failed_for(word, evidence)),
         };
+        if let Err((word, evidence)) = wallet::affords(&wallet, facts, amount) {
+            return answer(told::failed_for(word, evidence));
+        }
         let nonce = match wallet::room_in_chain(&wallet, facts, self.limits.in_flight) {
             Ok(nonce) => nonce,
             Err(full) => return answer(told::held(None, &full.to_string())),
         };
         match &self.session.signed {
-            Some(signed) if signed.nonce == nonce => save(Save {
-                payment: record::signed(payment, order, signed.clone(), amount, self.now),
-                wallet: Some(wallet::signed(&wallet, payment.key(), nonce)),
-                contact: false,
-            }),
+            Some(signed) if signed.nonce == nonce => {
+                let reserved = Some(Reservation { kind: spending.kind.clone(), amount });
+                let signed = record::signed(payment, order, signed.clone(), amount, self.now);
+                Step::Save(Box::new(Save {
+                    wallet: Some(wallet::signed(&wallet, payment.key(), nonce, amount)),
+                    payment: Payment { reserved, ..signed },
+                    contact: false,
+                    spending: Some(spending),
+                }))
+            }
             _ => Step::Sign { nonce, amount },
         }
     }
@@ -193,11 +215,9 @@ impl Standing<'_> {
             Some(Leave::NotYet { gate, why }) => answer(told::held(gate.clone(), why)),
             Some(Leave::Granted) => self.send(payment, signed, None),
             Some(Leave::Never { why }) => match wallet::given_back(self.wallet, payment.key()) {
-                Some(wallet) => save(Save {
-                    payment: record::unsent(payment, why, self.now),
-                    wallet: Some(wallet),
-                    contact: false,
-                }),
+                Some(wallet) => {
+                    self.save(record::unsent(payment, why, self.now), Some(wallet), false)
+                }
                 None => {
                     let evidence = format!("nonce {} is held as sent", signed.nonce);
                     answer(told::failed_for("wallet.sender-nonce", evidence))
@@ -208,11 +228,8 @@ impl Standing<'_> {
 
     /// Stores that the bytes leave; the post follows once that is saved.
     pub(super) fn send(&self, payment: &Payment, signed: &Signed, before: Option<&Sent>) -> Step {
-        save(Save {
-            payment: record::sent(payment, signed, before, self.me, self.now),
-            wallet: wallet::sent(self.wallet, payment.key()),
-            contact: false,
-        })
+        let wallet = wallet::sent(self.wallet, payment.key());
+        self.save(record::sent(payment, signed, before, self.me, self.now), wallet, false)
     }
 
     fn sent(&self, payment: &Payment, signed: &Signed, sent: &Sent) -> Step {
@@ -258,12 +275,12 @@ impl Standing<'_> {
     /// Saves a payment; when that settles it, contact is recorded.
     pub(super) fn settle_or(&self, payment: Payment) -> Step {
         let (wallet, contact) = (self.left(&payment), payment.settled());
-        save(Save { payment, wallet, contact })
+        self.save(payment, wallet, contact)
     }
 
     pub(super) fn reject(&self, payment: Payment) -> Step {
         let wallet = self.left(&payment);
-        save(Save { payment, wallet, contact: false })
+        self.save(payment, wallet, false)
     }
 
     /// A payment that is over holds no nonce; both are written in one batch, so this only
@@ -271,7 +288,14 @@ impl Standing<'_> {
     fn tidy(&self, payment: &Payment) -> Option<Step> {
         let wallet = Some(self.left(payment)?);
         let contact = payment.settled();
-        Some(save(Save { payment: payment.clone(), wallet, contact }))
+        Some(self.save(payment.clone(), wallet, contact))
+    }
+
+    /// What has come to an end holds nothing reserved any more: that is saved with it.
+    fn save(&self, payment: Payment, wallet: Option<Wallet>, contact: bool) -> Step {
+        let spending = self.purse.map(|purse| purse.spending);
+        let (payment, spending) = budget::counted(payment, spending, self.now);
+        Step::Save(Box::new(Save { payment, wallet, contact, spending }))
     }
 
     /// The nonce went elsewhere, and whoever found that had no task to tell: it is told before
@@ -297,8 +321,4 @@ impl Standing<'_> {
 
 pub(super) fn answer(outcome: Outcome) -> Step {
     Step::Answer { outcome, then: None }
-}
-
-fn save(save: Save) -> Step {
-    Step::Save(Box::new(save))
 }

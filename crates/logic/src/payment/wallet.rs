@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use domain::{Key, Timestamp, Unfinished, Wallet};
+use domain::{Key, Sats, Timestamp, Unfinished, Wallet};
 
 /// No more than this many payments hold a nonce, whatever the configuration says: a node
 /// refuses more than 25 unconfirmed transactions of one sender, and a relay 20.
@@ -70,9 +70,9 @@ pub fn plan(wallet: &Wallet, requested: Key) -> Vec<Key> {
 }
 
 /// `payment` takes `nonce`, which [`room`] gave, with bytes that are stored in the same batch.
-pub(super) fn signed(wallet: &Wallet, payment: Key, nonce: u64) -> Wallet {
+pub(super) fn signed(wallet: &Wallet, payment: Key, nonce: u64, amount: Sats) -> Wallet {
     let mut wallet = wallet.clone();
-    wallet.unfinished.push(Unfinished { nonce, payment, sent: false, settled: None });
+    wallet.unfinished.push(Unfinished { nonce, payment, sent: false, settled: None, amount });
     wallet.holes.retain(|hole| *hole != nonce);
     wallet.next = wallet.next.max(nonce.saturating_add(1));
     wallet
@@ -139,6 +139,8 @@ pub struct WalletFacts {
     pub chain_next: u64,
     /// Nonces of ours that wait in the mempool.
     pub mempool: Vec<u64>,
+    /// What it has, asked for before the nonces; `None`: not asked, or not told.
+    pub balance: Option<Sats>,
 }
 
 /// How our record of a wallet compares with the world.
@@ -222,6 +224,45 @@ pub(super) fn fit(
     wallet.unfinished.retain(|holder| holder.settled.is_none() || !past(holder.nonce));
     wallet.holes.retain(|hole| !past(*hole) && !facts.mempool.contains(hole));
     Ok(wallet)
+}
+
+/// Whether the wallet has what `amount` more takes, besides what it still owes: every payment
+/// whose nonce the chain has not spent. The balance is the older word of the two, so that a
+/// payment that is mined in between is rather counted nowhere than twice: then the chain itself
+/// refuses, and no gate closes for sats that are there.
+///
+/// # Errors
+///
+/// The cause and its evidence. That nobody tells the balance is not for want of sats.
+pub(super) fn affords(
+    wallet: &Wallet,
+    facts: &WalletFacts,
+    amount: Sats,
+) -> Result<(), (&'static str, String)> {
+    let address = &wallet.address;
+    let Some(balance) = facts.balance else {
+        return Err(("chain.unavailable", format!("nobody tells the balance of {address}")));
+    };
+    let owed: Vec<Sats> = wallet
+        .unfinished
+        .iter()
+        .filter(|holder| wallet.spent.max(facts.chain_next) <= holder.nonce)
+        .map(|holder| holder.amount)
+        .collect();
+    let owing = owed.iter().fold(Sats::ZERO, |sum, amount| sum.saturating_add(*amount));
+    let missing = owing.saturating_add(amount).less(balance);
+    if missing == Sats::ZERO {
+        return Ok(());
+    }
+    let unfinished = match owed.len() {
+        1 => "1 unfinished payment needs".to_owned(),
+        count => format!("{count} unfinished payments need"),
+    };
+    let evidence = format!(
+        "{address} has {balance} of sBTC; {unfinished} {owing}, this one {amount}: {missing} are \
+         missing"
+    );
+    Err(("wallet.insufficient-funds", evidence))
 }
 
 /// The first nonce that nobody has used, as far as the world knows.

@@ -13,7 +13,7 @@ pub struct DayBudget {
 
 /// The day that `at` falls on: days since 1970-01-01, UTC.
 pub const fn day_of(at: Timestamp) -> u64 {
-    at.as_millis() / 86_400_000
+    at.day()
 }
 
 impl DayBudget {

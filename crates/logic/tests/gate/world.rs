@@ -381,5 +381,6 @@ fn config() -> Config {
         ]),
         sensors: BTreeMap::new(),
         payer: None,
+        budgets: Default::default(),
     }
 }

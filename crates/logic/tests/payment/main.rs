@@ -4,9 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 #![allow(unreachable_pub, reason = "modules of one test")]
 
+mod budget;
 mod nonces;
 mod payer;
 mod promises;
+mod sabotage;
+mod store;
 mod stories;
 mod story;
 mod wallet;
@@ -14,11 +17,14 @@ mod world;
 
 use std::time::Duration;
 
-use payer::{Payer, Sabotage, Store};
+use domain::Sats;
+use payer::Payer;
 use proptest::{
     prelude::*,
     test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner},
 };
+use sabotage::Sabotage;
+use store::Store;
 use world::World;
 
 /// As many as may be under way at once; one more comes after the healing.
@@ -41,6 +47,8 @@ enum Action {
     Forget,
     Adopt,
     Withdraw { at: usize },
+    Midnight,
+    Budget { day: Option<u64>, total: Option<u64> },
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -60,7 +68,15 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::Forget),
         2 => Just(Action::Adopt),
         1 => at.prop_map(|at| Action::Withdraw { at }),
+        2 => Just(Action::Midnight),
+        1 => budget().prop_map(|(day, total)| Action::Budget { day, total }),
     ]
+}
+
+/// So many payments' worth, or no limit.
+fn budget() -> impl Strategy<Value = (Option<u64>, Option<u64>)> {
+    let limit = || prop::option::of((0u64..10).prop_map(|payments| payments * 100));
+    (limit(), limit())
 }
 
 /// Runs one history and then heals the world. `Err` names the broken promise.
@@ -75,6 +91,7 @@ fn run(history: &[Action], sabotage: Sabotage) -> Result<(), String> {
     world.heal();
     store.gate_open = true;
     store.adopt(world.next);
+    store.allow(None, None);
     payers.iter_mut().for_each(Payer::crash);
     asked.retain(|at| !world.withdrawn.contains(at));
     // One more customer, so that somebody works what the withdrawn left behind.
@@ -106,7 +123,9 @@ fn check(world: &World, store: &Store) -> Result<(), String> {
     promises::never_lends_a_nonce(world, store)?;
     promises::stores_before_it_sends(world, store)?;
     promises::owns_every_nonce(world, store)?;
-    promises::stays_within_limits(store)
+    promises::stays_within_limits(store)?;
+    promises::owns_every_sat(store)?;
+    promises::stays_within_budget(world, store)
 }
 
 fn act(
@@ -138,6 +157,8 @@ fn act(
         Action::Foreign => world.foreign(),
         Action::Forget => world.forget(),
         Action::Adopt => store.adopt(world.next),
+        Action::Midnight => world.now = world.now.after(Duration::from_secs(86_400)),
+        Action::Budget { day, total } => store.allow(day.map(Sats::new), total.map(Sats::new)),
         Action::Withdraw { at } => {
             world.withdrawn.insert(at);
         }
@@ -210,4 +231,28 @@ fn notices_the_relay_believed_about_failure() {
 #[test]
 fn notices_sending_without_leave() {
     must_notice(Sabotage::NoLeave);
+}
+
+/// Sats that are signed away and not reserved.
+#[test]
+fn notices_what_is_not_reserved() {
+    must_notice(Sabotage::Unreserved);
+}
+
+/// Two payers that each count on the same sats.
+#[test]
+fn notices_a_spending_that_is_not_shared() {
+    must_notice(Sabotage::BlindSpending);
+}
+
+/// A payment in doubt whose sats are given to another.
+#[test]
+fn notices_sats_in_doubt_that_are_released() {
+    must_notice(Sabotage::DoubtReleased);
+}
+
+/// A day that begins as if nothing were under way.
+#[test]
+fn notices_a_reservation_forgotten_at_midnight() {
+    must_notice(Sabotage::ForgetsAtMidnight);
 }

@@ -122,7 +122,7 @@ fn signs_nothing_on_a_record_that_has_fallen_behind() {
     let mut story = Story::new();
     story.world.chain_next = 8;
     check(&story.request(), "failed record.behind");
-    story.world = WalletFacts { chain_next: 7, mempool: vec![7] };
+    story.world = WalletFacts { mempool: vec![7], ..story.world };
     check(&story.request(), "failed record.behind");
     assert!(story.told.is_empty(), "{:?}", story.told);
     // A person has adopted what the chain knows.

@@ -3,33 +3,19 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use domain::{
-    Cause, Key, Letter, Outcome, Payment, PaymentStage as Stage, Rejection, Sats, Signed,
+    Cause, Key, Letter, Outcome, Payment, PaymentStage as Stage, Rejection, Sats, Signed, Spending,
     Timestamp, Wallet,
 };
 use logic::{
     classify::Answer,
-    payment::{Leave, Limits, Mode, Order, Save, Session, Standing, Step, carry_on, plan},
+    payment::{Leave, Limits, Mode, Order, Purse, Save, Session, Standing, Step, carry_on, plan},
 };
 
-use crate::world::{World, key, payee};
-
-/// What a shell can get wrong. The promises must notice each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sabotage {
-    None,
-    /// The bytes leave before they are stored.
-    SendBeforeSave,
-    /// A payment in doubt is signed again with a new nonce.
-    SignAgain,
-    /// A post without an answer counts as not sent.
-    TimeoutIsFailure,
-    /// The nonce of a payment in doubt passes to the next one.
-    LendNonce,
-    /// What the relay calls failed is taken for never paid.
-    RelayFailedIsProof,
-    /// Whether sending is allowed is not asked.
-    NoLeave,
-}
+use crate::{
+    sabotage::Sabotage,
+    store::Store,
+    world::{World, key, payee},
+};
 
 pub const LIMITS: Limits = Limits {
     amount_max: Sats::new(1_000),
@@ -40,16 +26,6 @@ pub const LIMITS: Limits = Limits {
     patience: Duration::from_secs(4),
     poll_every: Duration::from_secs(2),
 };
-
-/// What is saved, and so all that survives a crash.
-#[derive(Debug)]
-pub struct Store {
-    pub payments: BTreeMap<Key, (Payment, u64)>,
-    pub wallet: (Wallet, u64),
-    pub contacts: Vec<Key>,
-    pub gate_open: bool,
-    signatures: u64,
-}
 
 /// One request under way in one process.
 #[derive(Debug)]
@@ -68,49 +44,9 @@ struct Job {
     payment: Option<Payment>,
     payment_seq: u64,
     wallet: (Wallet, u64),
+    spending: (Spending, u64),
     /// Steps since leave was granted.
     granted: Option<u32>,
-}
-
-impl Store {
-    pub fn new() -> Self {
-        let wallet = Wallet {
-            address: "SPUS".to_owned(),
-            next: 0,
-            unfinished: Vec::new(),
-            holes: Vec::new(),
-            spent: 0,
-        };
-        let (payments, contacts) = (BTreeMap::new(), Vec::new());
-        Store { payments, wallet: (wallet, 1), contacts, gate_open: true, signatures: 0 }
-    }
-
-    /// A person has the record follow the chain, which somebody else used too.
-    pub fn adopt(&mut self, chain_next: u64) {
-        self.wallet.0.next = self.wallet.0.next.max(chain_next);
-        self.wallet.1 += 1;
-    }
-
-    pub fn payment(&self, at: usize) -> Option<&Payment> {
-        self.payments.get(&key(at)).map(|(payment, _)| payment)
-    }
-
-    /// One atomic batch, each a compare-and-set. `false`: refused.
-    fn save(&mut self, save: &Save, payment_seq: u64, wallet_seq: u64) -> bool {
-        let key = save.payment.key();
-        let stored = self.payments.get(&key).map_or(0, |(_, seq)| *seq);
-        if stored != payment_seq || (save.wallet.is_some() && self.wallet.1 != wallet_seq) {
-            return false;
-        }
-        self.payments.insert(key, (save.payment.clone(), payment_seq + 1));
-        if let Some(wallet) = &save.wallet {
-            self.wallet = (wallet.clone(), wallet_seq + 1);
-        }
-        if save.contact {
-            self.contacts.push(key);
-        }
-        true
-    }
 }
 
 impl Payer {
@@ -171,6 +107,7 @@ impl Payer {
             wallet: &job.wallet.0,
             session: &job.session,
             limits: &LIMITS,
+            purse: Some(Purse { spending: &job.spending.0, budget: store.budget }),
             me: "payer",
             posting: !world.healed && 200 < dice,
             now: world.now,
@@ -179,8 +116,8 @@ impl Payer {
         job.granted = job.granted.map(|steps| steps + 1);
         if let Step::Answer { outcome, then } = step {
             if let Some(then) = then {
-                let save = Save { payment: *then, wallet: None, contact: false };
-                store.save(&save, job.payment_seq, job.wallet.1);
+                let save = Save { payment: *then, wallet: None, contact: false, spending: None };
+                store.save(&save, job.payment_seq, job.wallet.1, 0);
             }
             self.end(&job, outcome);
             return Ok(());
@@ -211,7 +148,8 @@ impl Job {
         let payment_seq = stored.as_ref().map_or(0, |(_, seq)| *seq);
         let payment = stored.map(|(payment, _)| payment);
         let (session, wallet) = (Session::new(mode, now), store.wallet.clone());
-        Job { at, session, payment, payment_seq, wallet, granted: None }
+        let spending = store.spending.clone();
+        Job { at, session, payment, payment_seq, wallet, spending, granted: None }
     }
 
     /// `false`: the records moved under it; the job is dropped.
@@ -301,18 +239,30 @@ impl Job {
         if save.payment.stage == Stage::Intent && !in_doubt {
             needs_leave(self.at, self.granted, "intent", 1)?;
         }
-        if !store.save(&save, self.payment_seq, self.wallet.1) {
+        if sabotage == Sabotage::BlindSpending {
+            self.spending.1 = store.spending.1;
+        }
+        sabotage.miscount(&mut save, &self.spending.0, world.now);
+        let reserving = matches!(save.payment.stage, Stage::Signed(_)).then_some(store.budget);
+        if !store.save(&save, self.payment_seq, self.wallet.1, self.spending.1) {
             // Another payment may have moved the wallet; that alone does not end the session.
             let stored = store.payments.get(&key(self.at)).map_or(0, |(_, seq)| *seq);
             self.wallet = store.wallet.clone();
+            self.spending = store.spending.clone();
             self.session.on_refused();
             return Ok(stored == self.payment_seq);
+        }
+        if let Some(budget) = reserving {
+            crate::promises::reserves_within_budget(&store.spending.0, &budget)?;
         }
         crate::promises::saves_truthfully(self.payment.as_ref(), &save.payment, self.at, world)?;
         self.session.on_saved(&save);
         self.payment_seq += 1;
         if let Some(wallet) = save.wallet {
             self.wallet = (wallet, self.wallet.1 + 1);
+        }
+        if let Some(spending) = save.spending {
+            self.spending = (spending, self.spending.1 + 1);
         }
         self.payment = Some(save.payment);
         // It may be stored although whoever stored it never hears so: then it starts anew.
@@ -333,8 +283,8 @@ impl Job {
         payment.stage = Stage::Rejected(payment.signed().cloned(), Rejection::Unsent { why });
         let mut wallet = store.wallet.0.clone();
         wallet.unfinished.retain(|holder| holder.payment != key(self.at));
-        let save = Save { payment, wallet: Some(wallet), contact: false };
-        store.save(&save, self.payment_seq, store.wallet.1);
+        let save = Save { payment, wallet: Some(wallet), contact: false, spending: None };
+        store.save(&save, self.payment_seq, store.wallet.1, 0);
         false
     }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Payment, PaymentStage as Stage, Proof, Rejection};
+use domain::{Budget, Payment, PaymentStage as Stage, Proof, Rejection, Sats, Spending};
 use logic::payment::IN_FLIGHT_MAX;
 
 use crate::{
     PAYEES,
-    payer::{LIMITS, Store},
+    payer::LIMITS,
+    store::Store,
     world::{World, key},
 };
 
@@ -64,6 +65,55 @@ pub fn stays_within_limits(store: &Store) -> Result<(), String> {
         return Err(format!("{open} payments unfinished: {wallet:?}"));
     }
     Ok(())
+}
+
+/// M4: what is held is held for exactly the payments that are under way, each once, and what is
+/// spent was spent by exactly those that are settled. So nothing leaks, and nothing is lost.
+pub fn owns_every_sat(store: &Store) -> Result<(), String> {
+    let (mut reserved, mut spent) = (Sats::ZERO, Sats::ZERO);
+    for (payment, _) in store.payments.values() {
+        let under_way = match &payment.stage {
+            Stage::Signed(_) | Stage::Sent(..) | Stage::Staged(..) | Stage::Unknown(..) => true,
+            Stage::Intent | Stage::Settled(..) | Stage::Rejected(..) => false,
+        };
+        let held = payment.reserved.as_ref().map(|reserved| reserved.amount);
+        if held != under_way.then_some(payment.amount) {
+            return Err(format!("{held:?} is held for {payment:?}"));
+        }
+        reserved = reserved.saturating_add(held.unwrap_or_default());
+        if payment.settled() && payment.signed().is_some() {
+            spent = spent.saturating_add(payment.amount);
+        }
+    }
+    let found = &store.spending.0;
+    match (reserved, spent) == (found.reserved, found.spent) && found.today <= found.spent {
+        true => Ok(()),
+        false => Err(format!("{reserved} are held and {spent} spent, and it says {found:?}")),
+    }
+}
+
+/// M4: at each signature, what is spent and held stays within what is allowed just then.
+pub fn reserves_within_budget(spending: &Spending, budget: &Budget) -> Result<(), String> {
+    let over = |limit: Option<Sats>, spent: Sats| {
+        limit.is_some_and(|limit| limit < spent.saturating_add(spending.reserved))
+    };
+    match over(budget.day, spending.today) || over(budget.total, spending.spent) {
+        true => Err(format!("{spending:?} exceeds {budget:?}")),
+        false => Ok(()),
+    }
+}
+
+/// M4, by the chain's own ledger: no day sees more than was ever allowed for one.
+pub fn stays_within_budget(world: &World, store: &Store) -> Result<(), String> {
+    let mut moved: BTreeMap<u64, Sats> = BTreeMap::new();
+    for mined in world.chain.iter().filter(|mined| mined.payee.is_some()) {
+        let sum = moved.entry(mined.day).or_default();
+        *sum = sum.saturating_add(Sats::new(100));
+    }
+    match moved.iter().find(|(_, sum)| store.day_most < **sum) {
+        Some((day, sum)) => Err(format!("{sum} moved on day {day}, {} allowed", store.day_most)),
+        None => Ok(()),
+    }
 }
 
 /// Every nonce up to the next has an owner: the chain, a payment, or the list of holes.

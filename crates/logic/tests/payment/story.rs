@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use domain::{Letter, Outcome, Payment, Sats, Signed, Timestamp, Wallet};
+use domain::{Budget, Letter, Outcome, Payment, Sats, Signed, Spending, Timestamp, Wallet};
 use logic::{
     classify::Answer,
-    payment::{ChainWord, InboxWord, Leave, Mode, Order, Session, Standing, Step, WalletFacts},
+    payment::{
+        ChainWord, InboxWord, Leave, Mode, Order, Purse, Session, Standing, Step, WalletFacts,
+    },
 };
 
 use crate::{
@@ -17,6 +19,8 @@ use crate::{
 pub struct Story {
     pub payment: Option<Payment>,
     pub wallet: Wallet,
+    pub spending: Spending,
+    pub budget: Budget,
     pub now: Timestamp,
     pub post: Answer,
     pub poll: Answer,
@@ -38,7 +42,13 @@ impl Story {
                 holes: Vec::new(),
                 spent: 0,
             },
-            world: WalletFacts { chain_next: 7, mempool: Vec::new() },
+            spending: Spending::new("welcome".parse().unwrap()),
+            budget: Budget::default(),
+            world: WalletFacts {
+                chain_next: 7,
+                mempool: Vec::new(),
+                balance: Some(Sats::new(10_000)),
+            },
             now: Timestamp::from_millis(0),
             post: Answer::Failure(failure("relay.nonce-conflict", true)),
             poll: staged(),
@@ -62,21 +72,32 @@ impl Story {
     pub fn session(&mut self, mut session: Session) -> Outcome {
         self.told.clear();
         loop {
-            let standing = Standing {
-                payment: self.payment.as_ref(),
-                wallet: &self.wallet,
-                session: &session,
-                limits: &LIMITS,
-                me: "payer",
-                posting: false,
-                now: self.now,
-            };
-            match standing.next() {
-                Step::Answer { outcome, then } => {
-                    self.payment = then.map(|then| *then).or(self.payment.take());
-                    return outcome;
-                }
-                step => self.perform(step, &mut session),
+            if let Some(outcome) = self.step(&mut session) {
+                return outcome;
+            }
+        }
+    }
+
+    /// One step; the answer, if it is that.
+    pub fn step(&mut self, session: &mut Session) -> Option<Outcome> {
+        let standing = Standing {
+            payment: self.payment.as_ref(),
+            wallet: &self.wallet,
+            session,
+            limits: &LIMITS,
+            purse: Some(Purse { spending: &self.spending, budget: self.budget }),
+            me: "payer",
+            posting: false,
+            now: self.now,
+        };
+        match standing.next() {
+            Step::Answer { outcome, then } => {
+                self.payment = then.map(|then| *then).or(self.payment.take());
+                Some(outcome)
+            }
+            step => {
+                self.perform(step, session);
+                None
             }
         }
     }
@@ -105,6 +126,7 @@ impl Story {
                 self.told.push(save.payment.word().to_owned());
                 session.on_saved(&save);
                 self.wallet = save.wallet.clone().unwrap_or(self.wallet.clone());
+                self.spending = save.spending.clone().unwrap_or(self.spending.clone());
                 self.payment = Some(save.payment);
             }
             Step::Post => {

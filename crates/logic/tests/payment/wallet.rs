@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Key, Timestamp, Unfinished, Wallet};
+use domain::{Key, Sats, Timestamp, Unfinished, Wallet};
 use logic::payment::{Comparison, NoRoom, WalletFacts, plan, room, room_in_chain};
 
 use crate::world::key;
@@ -13,13 +13,14 @@ fn wallet(next: u64, holders: &[(u64, usize, bool)]) -> Wallet {
         payment: key(at),
         sent,
         settled: None,
+        amount: Sats::new(100),
     };
     let unfinished = holders.iter().map(holder).collect();
     Wallet { address: "SPUS".to_owned(), next, unfinished, holes: Vec::new(), spent: 0 }
 }
 
 fn facts(chain_next: u64, mempool: &[u64]) -> WalletFacts {
-    WalletFacts { chain_next, mempool: mempool.to_vec() }
+    WalletFacts { chain_next, mempool: mempool.to_vec(), balance: None }
 }
 
 /// Two minutes in; what is settled may take one to show.

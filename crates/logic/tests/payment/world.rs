@@ -17,6 +17,8 @@ pub struct Mined {
     /// `None`: somebody else's transaction.
     pub payee: Option<usize>,
     pub height: u64,
+    /// The day on which the money moved.
+    pub day: u64,
 }
 
 /// What the relay has taken in.
@@ -93,7 +95,8 @@ impl World {
             && let Some(at) = self.held.iter().position(|held| held.nonce == self.next)
         {
             let payee = Some(self.held[at].payee);
-            self.chain.push(Mined { nonce: self.next, payee, height: self.height });
+            let (nonce, height, day) = (self.next, self.height, self.now.day());
+            self.chain.push(Mined { nonce, payee, height, day });
             self.next += 1;
         }
     }
@@ -101,7 +104,8 @@ impl World {
     /// Somebody else uses the wallet's key.
     pub fn foreign(&mut self) {
         self.height += 1;
-        self.chain.push(Mined { nonce: self.next, payee: None, height: self.height });
+        let (nonce, height, day) = (self.next, self.height, self.now.day());
+        self.chain.push(Mined { nonce, payee: None, height, day });
         self.next += 1;
     }
 
@@ -242,7 +246,8 @@ impl World {
         let next = self.chain.iter().filter(seen).map(|mined| mined.nonce + 1).max();
         let waiting = self.held.iter().filter(|held| !self.stuck && !held.disowned);
         let mempool = waiting.map(|held| held.nonce).filter(|nonce| self.next <= *nonce).collect();
-        Ok(WalletFacts { chain_next: next.unwrap_or(0), mempool })
+        let balance = Some(Sats::new(100_000));
+        Ok(WalletFacts { chain_next: next.unwrap_or(0), mempool, balance })
     }
 
     pub fn redeem(&mut self, payee: usize) -> Answer {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Config, GateConfig, Handler, KindConfig, PayerConfig, SensorConfig};
+use domain::{Budget, Config, GateConfig, Handler, KindConfig, PayerConfig, SensorConfig};
 
 use crate::file::spell_duration;
 
@@ -67,6 +67,9 @@ fn settings(config: &Config) -> Settings {
     if let Some(payer) = &config.payer {
         put("payer".to_owned(), of_payer(payer));
     }
+    for (kind, budget) in &config.budgets {
+        put(format!("budgets.{kind}"), of_budget(budget));
+    }
     all
 }
 
@@ -82,6 +85,12 @@ fn of_kind(kind: &KindConfig) -> Vec<(&'static str, String)> {
         ("lease", spell_duration(kind.lease)),
         ("timeout", spell_duration(kind.timeout)),
     ]
+}
+
+fn of_budget(budget: &Budget) -> Vec<(&'static str, String)> {
+    let limit = |sats: Option<domain::Sats>| sats.map(|sats| sats.get().to_string());
+    let set = [("sats_day", limit(budget.day)), ("sats_total", limit(budget.total))];
+    set.into_iter().filter_map(|(key, limit)| Some((key, limit?))).collect()
 }
 
 fn of_gate(gate: &GateConfig) -> Vec<(&'static str, String)> {

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use domain::{PayerConfig, Sats};
+use logic::payment::IN_FLIGHT_MAX;
 use stacks::Network;
 
 use super::{
@@ -42,7 +43,7 @@ fn payer(
     let stacks_url = url(section, "stacks_url", stacks, notes);
     let (second, moment) = (Duration::from_secs(1), Duration::from_millis(100));
     let amount = section.number::<u64>("amount_max_sats", 1, "nothing could ever be paid", notes);
-    let in_flight = section.number("in_flight", 1, "nothing could ever be paid", notes);
+    let in_flight = in_flight(section, notes);
     let unconfirmed_after = section.duration("unconfirmed_after", second * 900, moment, notes);
     let unresolved_after = section.duration("unresolved_after", second * 600, moment, notes);
     let ask_every = section.duration("ask_every", second * 15, moment, notes);
@@ -60,6 +61,19 @@ fn payer(
         ask_every,
         depth: depth.unwrap_or(6),
     })
+}
+
+fn in_flight(section: &mut Section<'_>, notes: &mut Notes<'_>) -> Option<u32> {
+    let in_flight = section.number("in_flight", 1, "nothing could ever be paid", notes)?;
+    if u32::try_from(IN_FLIGHT_MAX).is_ok_and(|max| max < in_flight) {
+        let text = format!(
+            "`in_flight = {in_flight}`{} is too many: a relay lets {IN_FLIGHT_MAX} payments of one \
+             wallet wait, and a node 25; write at most {IN_FLIGHT_MAX}",
+            section.within()
+        );
+        notes.problem(&section.span, text);
+    }
+    Some(in_flight)
 }
 
 /// The base of an API, without a slash at its end.

@@ -4,6 +4,8 @@ use domain::{Blame, Handler, SensorConfig};
 
 use super::*;
 
+mod budgets;
+
 /// A small file with nothing wrong in it, for a snippet to break.
 const SOUND: &str = r#"[kinds.welcome]
 handler = { service = "welcome-payer" }
@@ -281,7 +283,8 @@ fn payer() {
     check(
         "[payer]",
         "[payment]\n[payer]",
-        "p.toml:8: unknown key `payment`; known here: gates, kinds, sensors, payer",
+        "p.toml:8: unknown key `payment`; known here: gates, kinds, sensors, payer, \
+         budgets",
     );
 }
 

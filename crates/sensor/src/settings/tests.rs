@@ -42,6 +42,7 @@ fn settings(change: impl FnOnce(&mut DirectoryConfig)) -> Result<Settings, Setti
         gates: BTreeMap::new(),
         sensors: BTreeMap::from([(name.clone(), SensorConfig::Directory(directory))]),
         payer: None,
+        budgets: BTreeMap::new(),
     };
     Settings::of(&name, &config)
 }

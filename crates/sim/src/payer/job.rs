@@ -2,10 +2,13 @@
 
 use std::rc::Rc;
 
-use domain::{Outcome, Payment, PaymentStage as Stage, Rejection, Sats, Signed, Timestamp, Wallet};
+use domain::{
+    Budget, Outcome, Payment, PaymentStage as Stage, Rejection, Sats, Signed, Spending, Timestamp,
+    Wallet,
+};
 use logic::{
     classify::Answer,
-    payment::{InboxWord, Leave, Save, Session, Standing, Step},
+    payment::{InboxWord, Leave, Purse, Save, Session, Standing, Step},
 };
 
 use super::{
@@ -17,7 +20,7 @@ use crate::{
     exec::Millis,
     mutant::Mutant,
     outside::{Outside, failure, silent_chain},
-    setting::{LIMITS, payment_key},
+    setting::{LIMITS, payment_key, welcome},
     wait::{Either, Slot, first},
     witness::Fact,
     words::{Silent, Versioned},
@@ -79,7 +82,7 @@ impl Job {
     fn ended(self, outcome: Outcome, then: Option<Box<Payment>>) -> Worked {
         let payment_seq = self.payment.as_ref().map_or(0, |kept| kept.seq);
         let later = then.map(|then| {
-            let save = Save { payment: *then, wallet: None, contact: false };
+            let save = Save { payment: *then, wallet: None, contact: false, spending: None };
             Box::new(Later { save, payment_seq })
         });
         Worked::Ended { outcome, payment: self.payment.map(|kept| kept.value), later }
@@ -88,11 +91,14 @@ impl Job {
     fn next(&self) -> Step {
         let (now, me) = (self.desk.p.now(), self.desk.p.me());
         let payment = self.payment.as_ref().map(|kept| &*kept.value);
+        // Budgets are not modelled here: each session begins with nothing spent.
+        let spending = Spending::new(welcome());
         Standing {
             payment,
             wallet: &self.wallet.value,
             session: &self.session,
             limits: &LIMITS,
+            purse: Some(Purse { spending: &spending, budget: Budget::default() }),
             me: me.as_str(),
             posting: payment.is_some_and(|payment| self.posting(payment, me.as_str(), now)),
             now,

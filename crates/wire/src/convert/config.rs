@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use domain::{
-    ClosePolicy, Config, DirectoryConfig, GateConfig, GateName, Handler, Kind, KindConfig,
+    Budget, ClosePolicy, Config, DirectoryConfig, GateConfig, GateName, Handler, Kind, KindConfig,
     PayerConfig, Sats, SensorConfig, SensorName,
 };
 
@@ -26,6 +26,7 @@ impl Wire for AppliedConfig {
             gates: config.gates.iter().map(|(gate, config)| gate_to(gate, config)).collect(),
             sensors: config.sensors.iter().map(|(name, config)| sensor_to(name, config)).collect(),
             payer: config.payer.as_ref().map(payer_to),
+            budgets: config.budgets.iter().map(|(kind, budget)| budget_to(kind, budget)).collect(),
         }
     }
 
@@ -36,6 +37,7 @@ impl Wire for AppliedConfig {
             gates: collect(applied.gates, gate_of)?,
             sensors: collect(applied.sensors, sensor_of)?,
             payer: applied.payer.map(payer_of),
+            budgets: collect(applied.budgets, budget_of)?,
         };
         Ok(AppliedConfig {
             config,
@@ -181,6 +183,19 @@ fn payer_of(payer: proto::PayerConfig) -> PayerConfig {
         ask_every: Duration::from_millis(payer.ask_every_ms),
         depth: payer.depth,
     }
+}
+
+fn budget_to(kind: &Kind, budget: &Budget) -> proto::BudgetConfig {
+    proto::BudgetConfig {
+        kind: kind.to_string(),
+        sats_day: budget.day.map(Sats::get),
+        sats_total: budget.total.map(Sats::get),
+    }
+}
+
+fn budget_of(budget: proto::BudgetConfig) -> Result<(Kind, Budget), DecodeError> {
+    let (day, total) = (budget.sats_day.map(Sats::new), budget.sats_total.map(Sats::new));
+    Ok((parse("budgets.kind", &budget.kind)?, Budget { day, total }))
 }
 
 const fn some(number: u32) -> Option<u32> {

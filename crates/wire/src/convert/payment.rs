@@ -6,8 +6,8 @@
 use std::mem;
 
 use domain::{
-    Doubt, Letter, Payee, Payment, PaymentNote, PaymentStage, Proof, Rejection, Sats, Sent,
-    Settlement, Signed, Staged, Timestamp, Unfinished, Wallet,
+    Doubt, Letter, Payee, Payment, PaymentNote, PaymentStage, Proof, Rejection, Reservation, Sats,
+    Sent, Settlement, Signed, Spending, Staged, Timestamp, Unfinished, Wallet,
 };
 
 use super::{DecodeError, Wire, at, parse, required};
@@ -43,6 +43,7 @@ impl Wire for Payment {
             history: self.history.iter().map(note_to).collect(),
             signed: self.signed().map(signed_to),
             stage: self.word().to_owned(),
+            reserved: self.reserved.as_ref().map(reserved_to),
             ..proto::Payment::default()
         };
         put_stage(&mut payment, &self.stage);
@@ -73,6 +74,7 @@ impl Wire for Payment {
             stage,
             unconfirmed_told: payment.unconfirmed_told,
             history: payment.history.into_iter().map(note_of).collect(),
+            reserved: payment.reserved.map(reserved_of).transpose()?,
         })
     }
 }
@@ -264,6 +266,39 @@ fn note_of(note: proto::PaymentNote) -> PaymentNote {
     PaymentNote { at: at(note.at_ms), what: note.what }
 }
 
+fn reserved_to(reserved: &Reservation) -> proto::Reservation {
+    proto::Reservation { kind: reserved.kind.to_string(), sats: reserved.amount.get() }
+}
+
+fn reserved_of(reserved: proto::Reservation) -> Result<Reservation, DecodeError> {
+    let kind = parse("reserved.kind", &reserved.kind)?;
+    Ok(Reservation { kind, amount: Sats::new(reserved.sats) })
+}
+
+impl Wire for Spending {
+    type Proto = proto::Spending;
+
+    fn to_proto(&self) -> proto::Spending {
+        proto::Spending {
+            kind: self.kind.to_string(),
+            day: self.day,
+            today_sats: self.today.get(),
+            spent_sats: self.spent.get(),
+            reserved_sats: self.reserved.get(),
+        }
+    }
+
+    fn of_proto(spending: proto::Spending) -> Result<Self, DecodeError> {
+        Ok(Spending {
+            kind: parse("kind", &spending.kind)?,
+            day: spending.day,
+            today: Sats::new(spending.today_sats),
+            spent: Sats::new(spending.spent_sats),
+            reserved: Sats::new(spending.reserved_sats),
+        })
+    }
+}
+
 impl Wire for Wallet {
     type Proto = proto::Wallet;
 
@@ -298,6 +333,7 @@ fn unfinished_to(holder: &Unfinished) -> proto::Unfinished {
         payment: holder.payment.to_string(),
         sent: holder.sent,
         settled_ms: holder.settled.map(Timestamp::as_millis),
+        sats: holder.amount.get(),
     }
 }
 
@@ -307,6 +343,7 @@ fn unfinished_of(holder: proto::Unfinished) -> Result<Unfinished, DecodeError> {
         payment: parse("unfinished.payment", &holder.payment)?,
         sent: holder.sent,
         settled: holder.settled_ms.map(at),
+        amount: Sats::new(holder.sats),
     })
 }
 

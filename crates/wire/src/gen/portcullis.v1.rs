@@ -21,6 +21,8 @@ pub struct Config {
     pub sensors: ::prost::alloc::vec::Vec<SensorConfig>,
     #[prost(message, optional, tag = "9")]
     pub payer: ::core::option::Option<PayerConfig>,
+    #[prost(message, repeated, tag = "10")]
+    pub budgets: ::prost::alloc::vec::Vec<BudgetConfig>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct KindConfig {
@@ -138,6 +140,18 @@ pub struct PayerConfig {
     pub ask_every_ms: u64,
     #[prost(uint32, tag = "10")]
     pub depth: u32,
+}
+/// What a kind may spend in sBTC.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BudgetConfig {
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    /// In one day (UTC), in satoshis; absent for no limit.
+    #[prost(uint64, optional, tag = "2")]
+    pub sats_day: ::core::option::Option<u64>,
+    /// In all, in satoshis; absent for no limit.
+    #[prost(uint64, optional, tag = "3")]
+    pub sats_total: ::core::option::Option<u64>,
 }
 /// Tasks created by a sensor on one day, on `budget.<sensor>.<day>` in RECORD.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -470,6 +484,35 @@ pub struct Payment {
     /// In `rejected`.
     #[prost(message, optional, tag = "21")]
     pub rejection: ::core::option::Option<Rejection>,
+    /// What is held for it in the spending of a kind, from its signature to its end.
+    #[prost(message, optional, tag = "22")]
+    pub reserved: ::core::option::Option<Reservation>,
+}
+/// A part of a kind's budget, held for one payment.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Reservation {
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub sats: u64,
+}
+/// What a kind has spent and holds reserved, on `budget.kind.<kind>.spent` in RECORD; written in one
+/// atomic batch with the payment that reserves, spends or releases.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Spending {
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    /// The day that `today_sats` was spent on: days since 1970-01-01, UTC. It never moves back.
+    #[prost(uint64, tag = "2")]
+    pub day: u64,
+    #[prost(uint64, tag = "3")]
+    pub today_sats: u64,
+    /// Spent in all.
+    #[prost(uint64, tag = "4")]
+    pub spent_sats: u64,
+    /// Held for payments whose end is not known yet, whichever day they were signed on.
+    #[prost(uint64, tag = "5")]
+    pub reserved_sats: u64,
 }
 /// One line of a payment's history.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -599,6 +642,9 @@ pub struct Unfinished {
     /// When it was settled on the word of inbox or relay; absent while it is not.
     #[prost(uint64, optional, tag = "4")]
     pub settled_ms: ::core::option::Option<u64>,
+    /// What it pays, in satoshis.
+    #[prost(uint64, tag = "5")]
+    pub sats: u64,
 }
 /// One piece of work, on `task.<kind>.<key>` in the stream WORK.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -181,7 +181,13 @@ fn money_gone_wrong_is_found() {
     check(lent, &["a nonce that left passes to no other payment"]);
     let missing = "no nonce is missing at rest";
     check(|it| it.chain_nonce = Some(0), &[missing]);
-    let held = Unfinished { nonce: 0, payment: key(), sent: true, settled: None };
+    let held = Unfinished {
+        nonce: 0,
+        payment: key(),
+        sent: true,
+        settled: None,
+        amount: domain::Sats::new(100),
+    };
     check(|it| it.wallets[0].value.unfinished.push(held), &[missing]);
 }
 

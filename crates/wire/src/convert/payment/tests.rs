@@ -24,6 +24,7 @@ fn payment(stage: PaymentStage) -> Payment {
             PaymentNote { at: at(3), what: "to be paid".to_owned() },
             PaymentNote { at: at(4), what: String::new() },
         ],
+        reserved: None,
     }
 }
 
@@ -96,8 +97,13 @@ fn stages() -> Vec<PaymentStage> {
 fn wallet() -> Wallet {
     let payment = payment(PaymentStage::Intent).key();
     let unfinished = [(6, true), (7, false)];
-    let unfinished =
-        unfinished.map(|(nonce, sent)| Unfinished { nonce, payment, sent, settled: None });
+    let unfinished = unfinished.map(|(nonce, sent)| Unfinished {
+        nonce,
+        payment,
+        sent,
+        settled: None,
+        amount: Sats::ZERO,
+    });
     Wallet {
         address: "SP2".to_owned(),
         next: 8,
@@ -130,6 +136,29 @@ fn reads_back() {
         wallet.unfinished[0].settled = Some(at(settled));
         assert_eq!(Wallet::decode(&wallet.encode()).unwrap(), wallet);
     }
+}
+
+/// M4: what is held for a payment, what a wallet owes for it, and what a kind has spent read
+/// back; spending that is nobody's is refused.
+#[test]
+fn reads_back_what_is_counted() {
+    let kind: domain::Kind = "welcome".parse().unwrap();
+    let amount = Sats::new(100);
+    let reserved = Some(Reservation { kind: kind.clone(), amount });
+    let payment = Payment { reserved, ..payment(PaymentStage::Signed(signed())) };
+    assert_eq!(Payment::decode(&payment.encode()).unwrap(), payment);
+    let mut wallet = wallet();
+    wallet.unfinished[1].amount = amount;
+    assert_eq!(Wallet::decode(&wallet.encode()).unwrap(), wallet);
+    let sats = Sats::new;
+    let spending = Spending { day: 4, today: sats(1), spent: sats(2), reserved: sats(3), kind };
+    assert_eq!(Spending::decode(&spending.encode()).unwrap(), spending);
+    let nameless = Spending::to_proto(&spending);
+    let nameless = proto::Spending { kind: String::new(), ..nameless };
+    assert_eq!(
+        Spending::of_proto(nameless).unwrap_err().to_string(),
+        "field `kind` makes no sense"
+    );
 }
 
 /// A record that breaks off is refused wherever it breaks off, and one with any one bit turned

@@ -128,6 +128,7 @@ pub(super) fn payment(payee: u8, stage: Stage) -> (domain::Key, At<Payment>) {
         stage,
         unconfirmed_told: false,
         history: Vec::new(),
+        reserved: None,
         payee,
     };
     (value.key(), At { seq: 0, ms: 0, value })
@@ -155,6 +156,7 @@ fn config() -> Config {
         gates: [("relay".parse().unwrap(), domain::GateConfig::default())].into(),
         sensors: Default::default(),
         payer: None,
+        budgets: Default::default(),
     }
 }
 
