@@ -5,6 +5,7 @@
 //! by how each task ended.
 
 pub(crate) mod bench;
+mod budget;
 mod chain;
 mod lost;
 mod people;

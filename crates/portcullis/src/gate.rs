@@ -4,6 +4,7 @@
 //! has to lead both. Closing does not: with no gatekeeper there to ask, this program writes
 //! the closing itself, by the same rules and behind the same fence.
 
+mod budget;
 mod close;
 mod drain;
 mod history;

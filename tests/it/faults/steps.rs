@@ -19,7 +19,7 @@ use crate::{
         Job,
         tap::{HttpTap, Steps, Switch, When, WireTap},
     },
-    payments::bench::{ledger, no_gate_moved, register},
+    payments::bench::{ledger, no_gate_moved, register, spending},
 };
 
 /// So many worlds share the steps of one series.
@@ -85,8 +85,8 @@ impl Bench {
     }
 }
 
-/// M1, M3: each agent was paid once, by one transfer of its own wallet's nonce 0, which bought
-/// its message.
+/// M1, M3, M4: each agent was paid once, by one transfer of its own wallet's nonce 0, which
+/// bought its message; that is what is counted as spent, and nothing is held any more.
 async fn paid_once_each(job: &Job, context: &str) {
     let ledger = ledger(job).await;
     let transfers = ledger["transfers"].as_array().unwrap();
@@ -96,6 +96,8 @@ async fn paid_once_each(job: &Job, context: &str) {
         assert_eq!(transfer["amount"], 100, "{context}: {ledger}");
         assert_eq!(transfer["delivered"], true, "{context}: {ledger}");
     }
+    let (counted, paid) = (spending(job).await, 100 * job.settings.agents as u64);
+    assert_eq!((counted.spent.get(), counted.reserved.get()), (paid, 0), "{context}: {counted:?}");
 }
 
 /// Every step of one lane: `first`, and each [`LANES`] further, until there are no more.

@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
 
-use domain::{Gate, GateState, Phase, TaskState};
+use domain::{Gate, GateState, Phase, Spending, TaskState};
+use fleet::store;
 use portcullis::up::{settings::Settings, stage::PLAY_KEY};
 use serde_json::{Value, json};
 use stacks::{Address, Network, PrivateKey};
-use wire::Wire as _;
+use wire::{Wire as _, subject};
 
 use crate::harness::{Job, eventually};
 
@@ -132,6 +133,13 @@ pub(crate) async fn failures(job: &Job) -> Vec<Told> {
 /// Every cause that was told.
 pub(crate) async fn causes(job: &Job) -> BTreeSet<String> {
     failures(job).await.into_iter().map(|told| told.cause).collect()
+}
+
+/// What the kind has spent, as the payers keep it.
+pub(crate) async fn spending(job: &Job) -> Spending {
+    let subject = subject::spending(&"welcome".parse().unwrap());
+    let found = store::read::<Spending>(&job.world.bus, subject::RECORD, &subject).await;
+    found.unwrap().expect("somebody was paid").value
 }
 
 /// Where every welcome task stands.

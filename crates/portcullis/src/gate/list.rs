@@ -6,6 +6,7 @@ use kit::Clock;
 use serde_json::{Value, json};
 use wire::event::gate_json;
 
+use super::budget::{self, Account};
 use crate::{
     look::{self, NOTHING, Pulse, Queues, Seen},
     out::Out,
@@ -18,6 +19,8 @@ struct Listing {
     gates: BTreeMap<GateName, Seen>,
     incidents: BTreeMap<GateName, Incident>,
     queues: Queues,
+    /// Of the gate that they close.
+    budgets: BTreeMap<GateName, Vec<Account>>,
     pulse: Pulse,
     now: Timestamp,
 }
@@ -34,7 +37,12 @@ pub(super) async fn run(bus: &Bus, out: &Out) -> anyhow::Result<()> {
         }
     }
     let queues = Queues::read(bus, &kinds).await;
-    let listing = Listing { config, gates, incidents, queues, pulse, now: Clock.now() };
+    let mut budgets = BTreeMap::new();
+    for name in gates.keys() {
+        budgets.insert(name.clone(), Account::all(bus, &config, name, &queues).await?);
+    }
+    let now = Clock.now();
+    let listing = Listing { config, gates, incidents, queues, budgets, pulse, now };
     if out.json {
         out.object(&listing.object())?;
     } else {
@@ -57,6 +65,9 @@ impl Listing {
             table.row(vec![name.as_str().into(), state, since.into(), waits.into(), why.into()]);
             if let Some(gate) = seen.gate().filter(|gate| gate.state != GateState::Open) {
                 table.remark(format!("by {}: {}", gate.by, gate.note));
+                for budget in self.budgets.get(name).into_iter().flatten() {
+                    table.remark(budget.line());
+                }
             }
             for line in self.pulse.latched_lines(name, seen, self.now) {
                 table.remark(line);
@@ -122,6 +133,8 @@ impl Listing {
             let queued = kinds.iter().map(|kind| (kind.to_string(), json!(self.queues.of(kind))));
             object.insert("in_queue".to_owned(), Value::Object(queued.collect()));
             object.insert("latched".to_owned(), latched_object(&self.pulse, name, seen));
+            let budgets = self.budgets.get(name).map(Vec::as_slice).unwrap_or_default();
+            object.insert("budgets".to_owned(), budget::objects(budgets));
         }
         object
     }

@@ -5,7 +5,10 @@ use domain::{Config, Gate, GateName, GateState, Incident, Timestamp};
 use kit::Clock;
 use serde_json::{Value, json};
 
-use super::list::{incident_object, latched_object, seen_object};
+use super::{
+    budget::{self, Account},
+    list::{incident_object, latched_object, seen_object},
+};
 use crate::{
     look::{self, Pulse, Queues, Seen},
     out::Out,
@@ -22,6 +25,7 @@ struct Shown<'a> {
     seen: Seen,
     incident: Option<Incident>,
     queues: Queues,
+    budgets: Vec<Account>,
     pulse: Pulse,
 }
 
@@ -35,7 +39,8 @@ pub(super) async fn run(bus: &Bus, name: &GateName, out: &Out) -> anyhow::Result
         None => None,
     };
     let queues = Queues::read(bus, &config.needing(name)).await;
-    let shown = Shown { config: &config, name, seen, incident, queues, pulse };
+    let budgets = Account::all(bus, &config, name, &queues).await?;
+    let shown = Shown { config: &config, name, seen, incident, queues, budgets, pulse };
     if out.json {
         out.object(&shown.object())?
     } else {
@@ -59,6 +64,7 @@ impl Shown<'_> {
         let names: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
         field(&mut text, "needed by", &names.join(", "));
         field(&mut text, "in queue", &queues.told(&kinds));
+        self.budgets.iter().for_each(|budget| budget.tell(&mut text));
         field(&mut text, "latched", &self.pulse.latched_lines(name, seen, now).join("\n"));
         let Some(gate) = seen.gate() else {
             field(&mut text, "why", seen.doubt().unwrap_or_default());
@@ -100,6 +106,7 @@ impl Shown<'_> {
             object.insert("in_queue".to_owned(), Value::Object(queued.collect()));
             object.insert("latched".to_owned(), latched_object(pulse, name, seen));
             object.insert("evidence".to_owned(), Value::Array(failures.collect()));
+            object.insert("budgets".to_owned(), budget::objects(&self.budgets));
         }
         object
     }
