@@ -7,6 +7,7 @@
 //!   timed out may still be stored later ([`PutError::Unknown`]);
 //! * what a decision rests on is read from the stream's leader, never from a replica.
 
+mod compare;
 mod connect;
 mod error;
 mod feed;
@@ -18,6 +19,7 @@ mod roam;
 mod serve;
 
 pub use async_nats::jetstream::{consumer, stream};
+pub use compare::Server;
 pub use connect::{Bus, Options};
 pub use error::BusError;
 pub use feed::{Feed, FeedStart};

@@ -93,15 +93,7 @@ impl Bus {
             Err(error) => return Err(failed(error.into())),
         };
         wanted.max_ack_pending = found.max_ack_pending;
-        let mut differences = Vec::new();
-        if found.ack_wait != wanted.ack_wait {
-            differences.push(format!("ack_wait: {:?} -> {:?}", found.ack_wait, wanted.ack_wait));
-        }
-        if found.filter_subject != wanted.filter_subject
-            || found.filter_subjects != wanted.filter_subjects
-        {
-            differences.push("filter subjects".to_owned());
-        }
+        let differences = pull_differences(&found, &wanted);
         if differences.is_empty() {
             return Ok(Change::Same);
         }
@@ -178,14 +170,14 @@ impl Bus {
     }
 }
 
-fn is_absent(error: &async_nats::jetstream::context::GetStreamError) -> bool {
+pub(crate) fn is_absent(error: &async_nats::jetstream::context::GetStreamError) -> bool {
     match error.kind() {
         GetStreamErrorKind::JetStream(error) => error.code() == 404,
         _ => false,
     }
 }
 
-fn consumer_error(stream: &str, name: &str, source: async_nats::Error) -> BusError {
+pub(crate) fn consumer_error(stream: &str, name: &str, source: async_nats::Error) -> BusError {
     BusError::Consumer { stream: stream.to_owned(), consumer: name.to_owned(), source }
 }
 
@@ -211,9 +203,23 @@ fn pull_config(found: consumer::Config) -> pull::Config {
     }
 }
 
+/// What `wanted` asks of a consumer that `found` does not have.
+pub(crate) fn pull_differences(found: &consumer::Config, wanted: &pull::Config) -> Vec<String> {
+    let mut lines = Vec::new();
+    if found.ack_wait != wanted.ack_wait {
+        lines.push(format!("ack_wait: {:?} -> {:?}", found.ack_wait, wanted.ack_wait));
+    }
+    if found.filter_subject != wanted.filter_subject
+        || found.filter_subjects != wanted.filter_subjects
+    {
+        lines.push("filter subjects".to_owned());
+    }
+    lines
+}
+
 /// What `wanted` asks for that `found` does not have. Where it asks for nothing, whatever the
 /// server has filled in is right.
-fn differences(found: &stream::Config, wanted: &stream::Config) -> Vec<String> {
+pub(crate) fn differences(found: &stream::Config, wanted: &stream::Config) -> Vec<String> {
     let mut wanted = wanted.clone();
     if wanted.num_replicas == 0 {
         wanted.num_replicas = found.num_replicas;

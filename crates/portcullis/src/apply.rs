@@ -15,7 +15,7 @@ mod provision;
 mod refuse;
 pub(crate) mod server;
 mod standing;
-mod streams;
+pub(crate) mod streams;
 mod write;
 
 use anyhow::Context as _;

@@ -3,8 +3,8 @@ use std::{path::PathBuf, process::Stdio};
 use clap::{Args as ArgsOf, Parser, Subcommand};
 
 use crate::{
-    exit, gate::GateCommand, payment::PaymentCommand, ping::PingArgs, replay, task::TaskCommand,
-    up, watch::WatchArgs,
+    doctor::DoctorArgs, exit, gate::GateCommand, payment::PaymentCommand, ping::PingArgs, replay,
+    task::TaskCommand, up, watch::WatchArgs,
 };
 
 /// Operate a Portcullis fleet: its configuration, its gates and its tasks.
@@ -40,6 +40,9 @@ pub enum Command {
     /// Ask whether NATS answers, and whether everything on it has a leader
     #[command(after_help = exit::HELP)]
     Ping(PingArgs),
+    /// Go through everything that must be so before money may move, line by line
+    #[command(after_help = exit::HELP)]
+    Doctor(DoctorArgs),
     /// Follow what is told, event by event
     #[command(after_help = exit::HELP)]
     Watch(WatchArgs),

@@ -73,5 +73,25 @@ pub fn load(path: &str, text: &str) -> Result<(Config, Vec<Warning>), Vec<Proble
     }
 }
 
+/// Reads the file at `path` for a command that applies nothing: the configuration, and how the
+/// file is called. Warnings are talk.
+pub(crate) fn read(
+    path: &std::path::Path,
+    out: &crate::out::Out,
+) -> Result<(Config, String), crate::exit::Ended> {
+    use crate::exit::Ended;
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Ended::usage(format!("read {name}: {error}; name the file with -f")))?;
+    let (config, warnings) = load(&name, &text).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Ended::usage(format!("the configuration has problems:\n{}", lines.join("\n")))
+    })?;
+    for warning in &warnings {
+        out.talk(&warning.to_string());
+    }
+    Ok((config, name))
+}
+
 #[cfg(test)]
 mod tests;

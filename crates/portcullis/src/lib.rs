@@ -4,11 +4,13 @@
 //! * [`apply`]: brings the bus to what the file says;
 //! * [`gate`], [`task`], [`watch`]: see and move what runs;
 //! * [`payment`]: decide what only a person can about the wallet; `ping`: ask after NATS;
+//! * [`doctor`]: everything that must be so before money may move;
 //! * [`up`], [`replay`]: the whole fleet on one machine;
 //! * [`exit`]: the exit codes; [`stop`]: signals; [`out`]: stdout is data, stderr is talk.
 
 pub mod apply;
 mod args;
+pub mod doctor;
 pub mod exit;
 pub mod file;
 pub mod gate;
@@ -17,6 +19,7 @@ pub mod out;
 pub mod payment;
 mod ping;
 mod reach;
+mod rehearse;
 pub mod replay;
 mod show;
 pub mod stop;
@@ -41,6 +44,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
         Command::Task(task) => task::run(task).await,
         Command::Payment(payment) => payment::run(payment).await,
         Command::Ping(ping) => ping::run(ping).await,
+        Command::Doctor(doctor) => doctor::run(doctor).await,
         Command::Watch(watch) => watch::run(watch, &shutdown).await,
         Command::Up(up) => up::run(up, shutdown).await,
         Command::Replay(replay) => replay::run(replay, shutdown).await,

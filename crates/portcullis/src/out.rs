@@ -108,7 +108,7 @@ impl Out {
         self.paint(2, text)
     }
 
-    fn paint(&self, colour: u8, text: &str) -> String {
+    pub(crate) fn paint(&self, colour: u8, text: &str) -> String {
         if self.terminal { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
     }
 }

@@ -33,6 +33,8 @@ pub enum PaymentCommand {
     Reconcile(ReconcileArgs),
     /// Have the wallet's record follow the chain, where it is older (`record.behind`)
     Adopt(AdoptArgs),
+    /// Show what paying an agent would sign; nothing is sent, nothing is recorded
+    Try(crate::rehearse::TryArgs),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -136,6 +138,7 @@ pub(crate) async fn run(command: &PaymentCommand) -> anyhow::Result<()> {
         PaymentCommand::Show(args) => show::run(args).await,
         PaymentCommand::Reconcile(args) => reconcile::run(args).await,
         PaymentCommand::Adopt(args) => adopt::run(args).await,
+        PaymentCommand::Try(args) => crate::rehearse::run(args).await,
     }
 }
 

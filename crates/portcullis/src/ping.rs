@@ -30,16 +30,16 @@ pub struct PingArgs {
 }
 
 /// How one stream stands.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct Standing {
-    stream: &'static str,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Standing {
+    pub(crate) stream: &'static str,
     /// `led`, `absent` (before the first apply) or `leaderless`.
-    stands: &'static str,
+    pub(crate) stands: &'static str,
     /// The leading server's name; none where the server runs alone.
-    leader: Option<String>,
-    copies: u64,
+    pub(crate) leader: Option<String>,
+    pub(crate) copies: u64,
     /// Copies whose server is away or which have not caught up.
-    behind: Vec<String>,
+    pub(crate) behind: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -101,7 +101,7 @@ pub(crate) async fn run(args: &PingArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn ask(bus: &Bus, stream: &'static str) -> anyhow::Result<Standing> {
+pub(crate) async fn ask(bus: &Bus, stream: &'static str) -> anyhow::Result<Standing> {
     match bus.ask(&format!("$JS.API.STREAM.INFO.{stream}"), Vec::new(), WITHIN).await {
         Ok(answer) => judge(stream, &answer),
         Err(BusError::TimedOut { .. }) => Ok(leaderless(stream)),

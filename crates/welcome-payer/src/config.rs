@@ -19,6 +19,21 @@ pub struct Args {
     #[command(flatten)]
     pub health: kit::HealthArgs,
 
+    #[command(flatten)]
+    pub wallet: WalletArgs,
+
+    /// Only show what paying this agent would sign: nothing is sent, nothing is recorded
+    ///
+    /// Asks the directory, the inbox for its terms, and the chain; then builds and signs, and
+    /// prints the transaction decoded. Exits 0 if it would be paid, 3 if a rule refuses it, 4
+    /// if somebody does not answer, 5 if the agent is not known.
+    #[arg(long, value_name = "ADDRESS")]
+    pub dry_run: Option<String>,
+}
+
+/// The key of the wallet that pays, as every program takes it that needs one.
+#[derive(Clone, Debug, clap::Args)]
+pub struct WalletArgs {
     /// File with the wallet's key: hexadecimal, or the words of a mnemonic
     ///
     /// Without it the variable WALLET_KEY is read. There is no flag for the key itself, since
@@ -56,13 +71,18 @@ impl fmt::Debug for Secret {
     }
 }
 
-impl Args {
+impl WalletArgs {
+    /// Whether anything was given that may be a key.
+    pub const fn given(&self) -> bool {
+        self.wallet_key_file.is_some() || self.wallet_key.0.is_some()
+    }
+
     /// Reads the wallet's key.
     ///
     /// # Errors
     ///
     /// When there is none, or it is no key. Nothing of it is repeated.
-    pub(crate) fn key(&self) -> anyhow::Result<PrivateKey> {
+    pub fn key(&self) -> anyhow::Result<PrivateKey> {
         let text = match (&self.wallet_key_file, &self.wallet_key.0) {
             (Some(path), _) => std::fs::read_to_string(path)
                 .with_context(|| format!("read the wallet key from {}", path.display()))?,
@@ -87,9 +107,9 @@ mod tests {
 
     use super::*;
 
-    fn args(key: &str) -> Args {
-        let args = Args::parse_from(["welcome-payer"]);
-        Args { wallet_key_file: None, wallet_key: Secret::new(key), ..args }
+    fn args(key: &str) -> WalletArgs {
+        let args = Args::parse_from(["welcome-payer"]).wallet;
+        WalletArgs { wallet_key_file: None, wallet_key: Secret::new(key), ..args }
     }
 
     /// Hexadecimal and mnemonics are read; what is neither is refused without being repeated,

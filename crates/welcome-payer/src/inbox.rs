@@ -1,6 +1,7 @@
 //! The AIBTC inbox, and the relay where it only answers questions.
 
 mod sent;
+mod terms;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::{
 };
 
 pub use sent::Unlisted;
+pub(crate) use terms::NoTerms;
 
 /// For a post that carries a payment. The inbox may ask the relay for 20 s and the relay may
 /// retry a broadcast for 23 (recorded); an answer that is not waited for is a payment in doubt.

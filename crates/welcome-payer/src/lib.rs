@@ -9,6 +9,7 @@
 //! * `adopt`: a person has the wallet's record follow the world;
 //! * `inbox`, `reply`, `http`: the inbox and the relay; `chain`: the Stacks API;
 //! * `resolver`: asks after unfinished payments, gate or no gate;
+//! * [`rehearse`]: a payment up to its signature, and not one step further;
 //! * `order`, `config`, `tools`: what was asked and how it is configured; `told`: events.
 //!
 //! What only asks is public: [`Chain`], [`AibtcInbox`] and [`http`] serve whoever must look at the
@@ -19,6 +20,7 @@
 //! wallet's key and signed bytes reach no log, event or error.
 
 mod adopt;
+mod balance;
 mod chain;
 mod config;
 mod desk;
@@ -29,6 +31,7 @@ mod leave;
 mod ledger;
 mod order;
 mod peers;
+pub mod rehearse;
 mod reply;
 mod resolver;
 mod service;
@@ -50,8 +53,9 @@ use wire::{
     subject,
 };
 
+pub use balance::sbtc_balance;
 pub use chain::{Chain, Silent};
-pub use config::{Args, Secret};
+pub use config::{Args, Secret, WalletArgs};
 use desk::Desk;
 pub use inbox::{Inbox as AibtcInbox, Unlisted};
 
@@ -68,7 +72,7 @@ const GRACE: Duration = Duration::from_secs(20);
 /// When there is no usable wallet key or configuration, NATS cannot be reached or was not set
 /// up, or requests can no longer be heard.
 pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let key = args.key()?;
+    let key = args.wallet.key()?;
     let fleet = tokio::select! {
         joined = Fleet::join(&args.nats, SERVICE) => joined.context("join the fleet")?,
         () = shutdown.cancelled() => return Ok(()),

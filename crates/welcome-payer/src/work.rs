@@ -297,20 +297,32 @@ impl Job<'_> {
     fn sign_with(&self, nonce: u64, amount: u64) -> anyhow::Result<Signed> {
         use anyhow::Context as _;
         let chosen = self.chosen.as_ref().context("sign without terms")?;
-        let recipient = Principal::Standard(chosen.pay_to);
-        let transfer = Transfer::new(self.tools.network, nonce, amount, recipient);
-        let transfer = sign_transfer(&transfer, &self.desk.key).context("sign the transfer")?;
         let key = self.payment.as_ref().context("sign without an intent")?.value.key();
-        // With the wallet: two wallets that reach the same nonce must not share an id, under
-        // which a relay would take the one payment for a repetition of the other.
-        let payment_id = format!("pay_{key}_{}_{nonce}", self.tools.wallet);
-        let payment_id: PaymentId = payment_id.parse().context("name the payment")?;
-        Ok(Signed {
-            nonce,
-            header: header::encode(&chosen.payment(&transfer.bytes, Some(&payment_id))),
-            txid: transfer.txid.to_string(),
-            bytes: transfer.bytes,
-            payment_id: payment_id.to_string(),
-        })
+        signed(chosen, &self.desk.key, key, nonce, amount)
     }
+}
+
+/// Signs what `chosen` asks for as the payment `key`, and names it.
+pub(crate) fn signed(
+    chosen: &Chosen,
+    by: &stacks::PrivateKey,
+    key: domain::Key,
+    nonce: u64,
+    amount: u64,
+) -> anyhow::Result<Signed> {
+    use anyhow::Context as _;
+    let recipient = Principal::Standard(chosen.pay_to);
+    let transfer = Transfer::new(chosen.network, nonce, amount, recipient);
+    let transfer = sign_transfer(&transfer, by).context("sign the transfer")?;
+    // With the wallet: two wallets that reach the same nonce must not share an id, under
+    // which a relay would take the one payment for a repetition of the other.
+    let payment_id = format!("pay_{key}_{}_{nonce}", by.address(chosen.network));
+    let payment_id: PaymentId = payment_id.parse().context("name the payment")?;
+    Ok(Signed {
+        nonce,
+        header: header::encode(&chosen.payment(&transfer.bytes, Some(&payment_id))),
+        txid: transfer.txid.to_string(),
+        bytes: transfer.bytes,
+        payment_id: payment_id.to_string(),
+    })
 }

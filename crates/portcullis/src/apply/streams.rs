@@ -34,7 +34,7 @@ const RECORDED: &[&str] = &[
 ];
 
 /// WORK, STATE, RECORD and EVENTS.
-pub(super) fn streams(replicas: usize) -> Vec<Stream> {
+pub(crate) fn streams(replicas: usize) -> Vec<Stream> {
     let state = Stream {
         description: Some("where each task stands".to_owned()),
         max_messages_per_subject: 1,
@@ -92,7 +92,7 @@ fn never_shrinks(name: &str, subjects: &[&str], replicas: usize) -> Stream {
 }
 
 /// Every consumer, with the name of its stream.
-pub(super) fn consumers(config: &Config) -> Vec<(&'static str, pull::Config)> {
+pub(crate) fn consumers(config: &Config) -> Vec<(&'static str, pull::Config)> {
     let parked = pull::Config {
         description: Some("nobody pulls it: no other consumer can be made on the gate log".into()),
         ..consumer(subject::GATE_LOG_CONSUMER, vec![subject::FENCE.to_owned()])

@@ -129,7 +129,9 @@ impl World {
         let stop = self.stop.child_token();
         let args = ["welcome-payer", "--nats-url", &self.nats_url];
         let args = welcome_payer::Args::parse_from(args);
-        let args = welcome_payer::Args { wallet_key: Secret::new(key), ..args };
+        let wallet =
+            welcome_payer::WalletArgs { wallet_key: Secret::new(key), ..args.wallet.clone() };
+        let args = welcome_payer::Args { wallet, ..args };
         let token = stop.clone();
         kit::init_logs(&args.logs);
         Payer(stop, tokio::spawn(async move { welcome_payer::run(args, token).await }))
