@@ -11,5 +11,6 @@ mod lost;
 mod people;
 mod refused;
 mod relay;
+mod rows;
 mod terms;
 mod wallet;

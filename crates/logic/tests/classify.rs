@@ -171,6 +171,8 @@ fn march() {
     check(&format!("{} => relay.nonce-conflict", march(bare)));
     let nodes = r#"{"code":"CLIENT_INSUFFICIENT_FUNDS","details":"NotEnoughFunds"}"#;
     check(&format!("{} => wallet.insufficient-funds", march(nodes)));
+    let ours = r#"{"code":"AUTH_EXPIRED","retryable":false}"#;
+    check(&format!("{} => wallet.payment-refused", march(ours)));
     check(&format!("{} => relay.sponsor-failed", march("fetch failed")));
 }
 

@@ -28,6 +28,16 @@ impl Job {
         agents: usize,
         change: impl FnOnce(&mut Settings),
     ) -> Job {
+        Job::set_as(nodes, agents, change, |toml| toml).await
+    }
+
+    /// The same with a configuration that differs from what the settings say.
+    pub(crate) async fn set_as(
+        nodes: usize,
+        agents: usize,
+        change: impl FnOnce(&mut Settings),
+        differ: impl FnOnce(String) -> String,
+    ) -> Job {
         let mut settings = Settings {
             agents,
             relay: "march".to_owned(),
@@ -40,7 +50,7 @@ impl Job {
         let log_dir = world.dir().join("log");
         let sandbox = Sandbox::start(&program("sandbox"), &log_dir, None, &settings).await.unwrap();
         let job = Job { world, sandbox, settings };
-        job.world.apply(&job.toml()).await;
+        job.world.apply(&differ(job.toml())).await;
         job
     }
 

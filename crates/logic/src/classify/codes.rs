@@ -30,6 +30,8 @@ fn of_relay_code(code: &str) -> Option<&'static str> {
         | "INVALID_TRANSACTION"
         | "NOT_SPONSORED"
         | "MALFORMED_PAYLOAD"
+        | "INVALID_AUTH_SIGNATURE"
+        | "AUTH_EXPIRED"
         | "SETTLEMENT_VERIFICATION_FAILED"
         | "SIGNATURE_VALIDATION_FAILED"
         | "PAYMENT_IDENTIFIER_CONFLICT" => "wallet.payment-refused",

@@ -1,5 +1,7 @@
 //! The routes that no real service has: knobs, population, time's repairs, and the verdict.
 
+use std::num::NonZeroUsize;
+
 use axum::{
     Router,
     body::Bytes,
@@ -152,9 +154,25 @@ async fn heal(State(shared): State<Shared>, body: Bytes) -> Reply {
     Reply::ok(json!({"stuck": world.stuck()}))
 }
 
-/// The same world again, from the beginning.
-async fn reset(State(shared): State<Shared>) -> Reply {
+/// In what the next world differs from this one.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Rebuild {
+    /// How many sponsor wallets the relay has.
+    wallets: Option<NonZeroUsize>,
+}
+
+/// The same world again, from the beginning, apart from what is named.
+async fn reset(State(shared): State<Shared>, body: Bytes) -> Reply {
+    let asked: Rebuild = match body.is_empty() {
+        true => Rebuild::default(),
+        false => match read(&body) {
+            Ok(asked) => asked,
+            Err(reply) => return reply,
+        },
+    };
     let mut world = shared.world();
+    world.options.wallets = asked.wallets.map_or(world.options.wallets, NonZeroUsize::get);
     match world.reset() {
         Ok(()) => Reply::ok(json!({"agents": world.directory.len()})),
         Err(error) => bad(&error.into()),

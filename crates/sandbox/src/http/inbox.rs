@@ -17,6 +17,7 @@ use crate::model::{
     parcel::{Parcel, Unreadable},
     payment::PaymentStatus,
     relay::{PaymentIndex, Refusal},
+    script::Asked,
 };
 
 use super::{
@@ -27,21 +28,22 @@ use super::{
     letter,
     redeem::redeem,
     reply::{Reply, base_url},
+    scripted,
 };
 
 /// A post with everything that its answer is made of.
-struct Post {
+pub(super) struct Post {
     agent: Agent,
     letter: Letter,
     /// `paymentTxid`, whatever it is; null without.
     txid: Value,
-    requirements: Value,
+    pub(super) requirements: Value,
     base_url: String,
 }
 
 /// What the sandbox was told to do to a payment that was accepted.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ending {
+pub(super) enum Ending {
     Plain,
     Drop,
     Unavailable,
@@ -101,9 +103,14 @@ fn read(world: &World, address: &str, headers: &HeaderMap, body: &[u8]) -> Resul
 
 fn without_payment(world: &mut World, post: Post) -> Reply {
     if !post.txid.is_null() {
-        return redeem(world, &post.txid, post.letter);
+        world.note_redeem_post();
+        let Post { txid, letter, requirements, .. } = post;
+        return scripted::redeemed(world, &requirements, |world| redeem(world, &txid, letter));
     }
     world.note_unpaid_post();
+    if let Some(reply) = scripted::answer(world, Asked::Unpaid, &post.requirements) {
+        return reply;
+    }
     match take(&mut world.faults.inbox_unpaid_500) {
         true => internal_error(),
         false => answers::payment_required(&post.requirements, json!({})),
@@ -111,6 +118,9 @@ fn without_payment(world: &mut World, post: Post) -> Reply {
 }
 
 async fn paid(shared: &Shared, connection: &Connection, post: &Post, signature: &[u8]) -> Reply {
+    if let Some(reply) = scripted::paid(shared, connection, post, signature).await {
+        return reply;
+    }
     let accepted = accept(&mut shared.world(), post, signature);
     let (reply, stall_ms) = match accepted {
         Err(reply) => (*reply, shared.world().faults.inbox_stall_ms),
@@ -126,7 +136,7 @@ async fn paid(shared: &Shared, connection: &Connection, post: &Post, signature: 
 }
 
 /// Takes the payment to the relay, unless something forbids.
-fn accept(
+pub(super) fn accept(
     world: &mut World,
     post: &Post,
     signature: &[u8],
@@ -162,6 +172,15 @@ fn accept(
         Ending::Plain
     };
     Ok((payment, ending))
+}
+
+/// Counts the bytes of a post that goes no further.
+pub(super) fn note(world: &mut World, post: &Post, signature: &[u8]) {
+    let transaction = transaction(world, post, signature).ok();
+    let network = world.options.network;
+    if let Some(parcel) = transaction.and_then(|text| Parcel::read(&text, network).ok()) {
+        world.note_parcel(&parcel);
+    }
 }
 
 /// Waits as long as this inbox waits, and answers by what it sees then.

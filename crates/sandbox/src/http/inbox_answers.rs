@@ -26,6 +26,9 @@ pub(crate) fn requirements(world: &World, agent: &Agent, base_url: &str) -> Valu
     let terms = world.terms(&stx_address);
     let amount = world.faults.amount_override.clone();
     let network = world.options.network;
+    let asset = world.faults.asset_override.clone();
+    let asset = asset.unwrap_or_else(|| stacks::sbtc_contract(network).to_string());
+    let on = world.faults.network_override.clone();
     json!({
         "x402Version": 2,
         "resource": {
@@ -35,9 +38,9 @@ pub(crate) fn requirements(world: &World, agent: &Agent, base_url: &str) -> Valu
         },
         "accepts": [{
             "scheme": "exact",
-            "network": network.caip2(),
+            "network": on.unwrap_or_else(|| network.caip2().to_owned()),
             "amount": amount.unwrap_or_else(|| terms.amount_min.to_string()),
-            "asset": stacks::sbtc_contract(network).to_string(),
+            "asset": asset,
             "payTo": terms.recipient,
             "maxTimeoutSeconds": 300,
             "extra": {"pricing": {"type": "fixed", "tier": "inbox-message"}},

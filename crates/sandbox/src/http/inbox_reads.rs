@@ -9,11 +9,12 @@ use axum::{
 use serde_json::{Map, Value, json};
 use stacks::Address;
 
-use crate::model::{World, inbox::Message, payment::PaymentStatus, segwit};
+use crate::model::{World, inbox::Message, payment::PaymentStatus, script::Asked, segwit};
 
 use super::{
     Shared,
     reply::{Reply, base_url, defined, integer, iso},
+    scripted,
 };
 
 const LIMIT_DEFAULT: i64 = 20;
@@ -37,6 +38,9 @@ pub(crate) async fn payment_status(
         let error = "Invalid paymentId — expected a relay payment identifier (pay_ prefix)";
         let body = json!({"error": error, "code": "INVALID_PAYMENT_ID"});
         return Reply::new(StatusCode::BAD_REQUEST, body);
+    }
+    if let Some(reply) = scripted::answer(&mut world, Asked::Poll, &Value::Null) {
+        return reply;
     }
     if let Some(payment) = world.relay.by_id(&id) {
         world.deliver(payment);

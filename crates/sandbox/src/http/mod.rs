@@ -19,6 +19,7 @@ mod redeem;
 mod relay;
 mod relay_answers;
 mod reply;
+mod scripted;
 mod stacks_api;
 mod tx_json;
 

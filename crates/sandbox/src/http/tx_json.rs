@@ -11,8 +11,12 @@ use super::reply::{defined, iso};
 pub(crate) fn tx(world: &World, tx: &Tx) -> Value {
     let contract = stacks::sbtc_contract(world.options.network).to_string();
     let (status, mined) = match tx.state {
+        TxState::Pending if tx.dropped => ("dropped_stale_garbage_collect", None),
         TxState::Pending => ("pending", None),
         TxState::Confirmed { height, at_ms } => ("success", Some((height, at_ms))),
+        TxState::Aborted { height, at_ms } if world.faults.abort_by_post_condition => {
+            ("abort_by_post_condition", Some((height, at_ms)))
+        }
         TxState::Aborted { height, at_ms } => ("abort_by_response", Some((height, at_ms))),
     };
     let moved = status == "success";

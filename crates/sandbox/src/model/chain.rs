@@ -43,6 +43,8 @@ pub(crate) struct Account {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slot {
     Tx(TxIndex),
+    /// The same, and the indexer says that it was dropped.
+    Dropped(TxIndex),
     /// Somebody's transaction that only the node has. Confirmed only when released.
     Planted {
         released: bool,
@@ -65,6 +67,8 @@ pub(crate) struct Tx {
     pub(crate) broadcast_ms: u64,
     /// No block before this time takes it.
     pub(crate) eligible_ms: u64,
+    /// The indexer has dropped it; the node has not, and a block will take it.
+    pub(crate) dropped: bool,
     /// The contract will fail although the sender has the funds.
     pub(crate) doomed: bool,
     pub(crate) state: TxState,
@@ -147,8 +151,9 @@ impl Chain {
         self.admits(&tx.sender, tx.origin_nonce)?;
         self.admits(&tx.sponsor, tx.sponsor_nonce)?;
         let index = TxIndex(self.txs.len());
-        self.account_mut(tx.sender).pending.insert(tx.origin_nonce, Slot::Tx(index));
-        self.account_mut(tx.sponsor).pending.insert(tx.sponsor_nonce, Slot::Tx(index));
+        let slot = if tx.dropped { Slot::Dropped(index) } else { Slot::Tx(index) };
+        self.account_mut(tx.sender).pending.insert(tx.origin_nonce, slot);
+        self.account_mut(tx.sponsor).pending.insert(tx.sponsor_nonce, slot);
         self.by_txid.insert(tx.txid, index);
         self.txs.push(tx);
         self.waiting.push(index);
@@ -315,7 +320,7 @@ impl Chain {
 impl Slot {
     /// Whether the indexer shows it.
     const fn is_visible(self) -> bool {
-        !matches!(self, Slot::Planted { released: false })
+        !matches!(self, Slot::Planted { released: false } | Slot::Dropped(_))
     }
 }
 
@@ -329,7 +334,7 @@ impl Account {
     /// The transaction that waits with this nonce.
     pub(crate) fn waiting(&self, nonce: u64) -> Option<TxIndex> {
         match self.pending.get(&nonce) {
-            Some(Slot::Tx(index)) => Some(*index),
+            Some(Slot::Tx(index) | Slot::Dropped(index)) => Some(*index),
             _ => None,
         }
     }

@@ -6,6 +6,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::script::Scripted;
+
 /// Every knob, with its effect. All are off by default, apart from what the real services do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -44,12 +46,20 @@ pub(crate) struct Faults {
     pub(crate) pay_to_override: Option<String>,
     /// What the inbox says it costs, in place of 100.
     pub(crate) amount_override: Option<String>,
+    /// The asset that the inbox wants to be paid in, in place of sBTC.
+    pub(crate) asset_override: Option<String>,
+    /// The network that the inbox wants to be paid on, in place of its own.
+    pub(crate) network_override: Option<String>,
     /// How long an answer waits for its payment to confirm before it gives up, in milliseconds.
     pub(crate) settle_wait_ms: u64,
     /// How long a broadcast transaction is left out of blocks, in milliseconds.
     pub(crate) confirm_delay_ms: u64,
     /// Broadcast transactions that the chain will abort: nonce spent, nothing moved.
     pub(crate) chain_abort: u64,
+    /// What the API calls an aborted transaction: by the contract, or by its post-conditions.
+    pub(crate) abort_by_post_condition: bool,
+    /// Broadcast transactions that the API calls dropped until a block has them all the same.
+    pub(crate) dropped: u64,
     /// Confirmed messages appear without anybody polling. The real inbox waits for a poll.
     pub(crate) deliver_unpolled: bool,
     /// Directory reads answered with 500.
@@ -71,6 +81,8 @@ pub(crate) struct Faults {
     pub(crate) queue_contention: bool,
     /// The Stacks API answers 503.
     pub(crate) api_down: bool,
+    /// Answers in place of the real ones, word for word.
+    pub(crate) scripted: Vec<Scripted>,
 }
 
 /// The two wire forms of the inbox's failures.
@@ -113,9 +125,13 @@ impl Default for Faults {
             insufficient_funds: 0,
             pay_to_override: None,
             amount_override: None,
+            asset_override: None,
+            network_override: None,
             settle_wait_ms: 5_000,
             confirm_delay_ms: 0,
             chain_abort: 0,
+            abort_by_post_condition: false,
+            dropped: 0,
             deliver_unpolled: false,
             directory_500: 0,
             directory_429: 0,
@@ -126,6 +142,7 @@ impl Default for Faults {
             gap: Gap::Hold,
             queue_contention: false,
             api_down: false,
+            scripted: Vec::new(),
         }
     }
 }

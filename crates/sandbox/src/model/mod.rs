@@ -3,7 +3,7 @@
 //! * [`chain`]: accounts, mempool, blocks; [`parcel`]: submitted bytes, read and verified;
 //! * [`relay`], [`wallet`], [`payment`]: the sponsor relay with its nonce pool;
 //! * [`inbox`], [`directory`]: what AIBTC keeps;
-//! * [`faults`]: the knobs; [`ledger`], [`stats`]: what is judged and counted.
+//! * [`faults`], [`script`]: the knobs; [`ledger`], [`stats`]: what is judged and counted.
 
 mod bech32;
 pub(crate) mod chain;
@@ -16,6 +16,7 @@ pub(crate) mod parcel;
 pub(crate) mod payment;
 mod rate;
 pub(crate) mod relay;
+pub(crate) mod script;
 pub(crate) mod stats;
 #[cfg(test)]
 mod tests;
@@ -311,6 +312,10 @@ impl World {
 
     pub(crate) fn note_unpaid_post(&mut self) {
         self.stats.unpaid_posts += 1;
+    }
+
+    pub(crate) fn note_redeem_post(&mut self) {
+        self.stats.redeem_posts += 1;
     }
 
     pub(crate) fn begin_paid_post(&mut self) {

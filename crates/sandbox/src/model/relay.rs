@@ -306,10 +306,14 @@ impl Relay {
             now_ms: desk.now_ms,
             confirm_delay_ms: desk.faults.confirm_delay_ms,
             doomed: desk.faults.chain_abort > 0,
+            dropped: desk.faults.dropped > 0,
         };
         let sent = wallet.send(desk.chain, parcel, nonce, conditions);
         match (&sent, self.version) {
-            (Ok(_), _) => drop(take(&mut desk.faults.chain_abort)),
+            (Ok(_), _) => {
+                take(&mut desk.faults.chain_abort);
+                take(&mut desk.faults.dropped);
+            }
             (Err(SendError::Rejected(Rejection::BadNonce)), _) => wallet.resync(desk.chain),
             // The nonce that the node refused is given to the next one: this is the loop.
             (Err(_), RelayVersion::March) => wallet.head = nonce,

@@ -9,6 +9,8 @@ pub(crate) struct Stats {
     pub(crate) paid_posts: u64,
     /// Those that came while a nonce was stuck.
     pub(crate) paid_posts_while_stuck: u64,
+    /// Posts that named a transaction in place of a payment.
+    pub(crate) redeem_posts: u64,
     /// Distinct transactions among the paid posts.
     pub(crate) distinct_payments: usize,
     /// Submissions that the relay refused for the nonce, at whichever door.

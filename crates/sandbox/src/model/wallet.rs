@@ -36,6 +36,7 @@ pub(crate) struct Conditions {
     pub(crate) now_ms: u64,
     pub(crate) confirm_delay_ms: u64,
     pub(crate) doomed: bool,
+    pub(crate) dropped: bool,
 }
 
 impl Wallet {
@@ -84,6 +85,7 @@ impl Wallet {
             memo: parcel.memo.clone(),
             broadcast_ms: conditions.now_ms,
             eligible_ms: conditions.now_ms.saturating_add(conditions.confirm_delay_ms),
+            dropped: conditions.dropped,
             doomed: conditions.doomed,
             state: TxState::Pending,
         })?;
