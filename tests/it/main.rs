@@ -26,3 +26,4 @@ mod seats;
 mod sensor;
 mod setup;
 mod storm;
+mod welcomes;

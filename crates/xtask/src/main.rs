@@ -2,12 +2,14 @@
 //!
 //! * `codegen`: writes the Rust of `proto/` into `crates/wire/src/gen`;
 //! * `check`: everything that CI runs, in the order in which it is cheapest to fail;
-//! * `storm`: the whole system under every fault at once, for as long as you like.
+//! * `storm`: the whole system under every fault at once, for as long as you like;
+//! * `welcomes`: so many agents through a world that misbehaves in every known way.
 
 mod codegen;
 mod edges;
 mod rules;
 mod storm;
+mod welcomes;
 
 use std::process::Command;
 
@@ -18,7 +20,8 @@ fn main() -> anyhow::Result<()> {
         Some("codegen") => codegen::write(),
         Some("check") => check(),
         Some("storm") => storm::blow(std::env::args().skip(2)),
-        _ => bail!("usage: cargo xtask codegen | check | storm"),
+        Some("welcomes") => welcomes::welcome(std::env::args().skip(2)),
+        _ => bail!("usage: cargo xtask codegen | check | storm | welcomes"),
     }
 }
 

@@ -9,7 +9,7 @@ use wire::{Wire as _, subject};
 
 use crate::harness::{Job, eventually};
 
-const GATES: [&str; 4] = ["relay", "inbox", "wallet", "chain"];
+pub(crate) const GATES: [&str; 4] = ["relay", "inbox", "wallet", "chain"];
 
 /// A failure as it was told.
 #[derive(Clone, Debug)]

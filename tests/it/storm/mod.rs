@@ -9,7 +9,7 @@ mod chores;
 mod history;
 mod judge;
 mod junk;
-mod person;
+pub(crate) mod person;
 mod plan;
 mod rest;
 mod tape;

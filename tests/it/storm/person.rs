@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Range,
     path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
@@ -20,11 +21,13 @@ pub(super) const GATES: [&str; 7] =
     ["relay", "inbox", "wallet", "chain", "tool", "kind-welcome", "kind-chore"];
 
 #[derive(Clone)]
-pub(super) struct Person {
+pub(crate) struct Person {
     bus: Bus,
     url: String,
     program: PathBuf,
     seed: u64,
+    /// How long a closed gate is looked at before it is opened, in milliseconds.
+    patience: Range<u64>,
     seen: Arc<Mutex<BTreeMap<GateName, GateState>>>,
     said: Arc<Mutex<BTreeMap<&'static str, u64>>>,
     /// What the command line answered where it did not do what was typed, and how often.
@@ -32,10 +35,16 @@ pub(super) struct Person {
 }
 
 impl Person {
-    pub(super) fn new(bus: &Bus, url: String, seed: u64) -> Self {
+    pub(crate) fn new(bus: &Bus, url: String, seed: u64) -> Self {
         let program = program("portcullis");
         let (seen, said, in_vain) = (Arc::default(), Arc::default(), Arc::default());
-        Person { bus: bus.clone(), url, program, seed, seen, said, in_vain }
+        let patience = 1_000..6_000;
+        Person { bus: bus.clone(), url, program, seed, patience, seen, said, in_vain }
+    }
+
+    /// The same with another patience.
+    pub(crate) fn patient(self, patience: Range<u64>) -> Self {
+        Person { patience, ..self }
     }
 
     /// The gates that were not open when last looked at.
@@ -46,17 +55,17 @@ impl Person {
     }
 
     /// What was typed, and how often.
-    pub(super) fn said(&self) -> BTreeMap<&'static str, u64> {
+    pub(crate) fn said(&self) -> BTreeMap<&'static str, u64> {
         self.said.lock().unwrap().clone()
     }
 
     /// What was typed in vain: the command's last words, and how often.
-    pub(super) fn in_vain(&self) -> BTreeMap<String, u64> {
+    pub(crate) fn in_vain(&self) -> BTreeMap<String, u64> {
         self.in_vain.lock().unwrap().clone()
     }
 
     /// Watches the gates until dropped.
-    pub(super) fn watch(&self) -> JoinHandle<()> {
+    pub(crate) fn watch(&self) -> JoinHandle<()> {
         let this = self.clone();
         tokio::spawn(async move {
             let mut closed = BTreeMap::new();
@@ -85,7 +94,7 @@ impl Person {
             *closed.entry(name.clone()).or_insert((gate.epoch, tokio::time::Instant::now()));
         let tried = self.in_vain.lock().unwrap().values().sum::<u64>();
         let mut rng = fastrand::Rng::with_seed(self.seed ^ gate.epoch.get() ^ (tried << 32));
-        let patience = Duration::from_millis(rng.u64(1_000..6_000));
+        let patience = Duration::from_millis(rng.u64(self.patience.clone()));
         if epoch == gate.epoch && since.elapsed() < patience {
             return;
         }
