@@ -6,13 +6,16 @@
 //! | a gate is closed, was opened anew, or cannot be read | not yet |
 //! | this payer is latched at the gate | not yet |
 //! | the requester's claim is gone | not yet |
-//! | there was contact with the payee | never |
+//! | there was contact with the payee, other than by this payment | never |
 //! | the payment's own task has ended, and nothing left yet | never |
 
-use domain::{Admission, Gate, GateState, Key, Phase, SourceKey, TaskState};
+use domain::{Admission, Gate, GateState, Key, Payment, Phase, SourceKey, TaskState};
 use fleet::{gate_log, store::read};
 use logic::payment::Leave;
-use wire::{message::RunRequest, subject};
+use wire::{
+    message::{Contact, RunRequest},
+    subject,
+};
 
 use crate::desk::Desk;
 
@@ -24,6 +27,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) source_key: &'a SourceKey,
     /// Its bytes may have left already.
     pub(crate) sent: bool,
+    /// Its record, where there is one.
+    pub(crate) record: Option<&'a Payment>,
 }
 
 pub(crate) async fn leave(desk: &Desk, request: &RunRequest, subject: Subject<'_>) -> Leave {
@@ -42,11 +47,18 @@ pub(crate) async fn leave(desk: &Desk, request: &RunRequest, subject: Subject<'_
 async fn contact(desk: &Desk, subject: Subject<'_>) -> Option<Leave> {
     match desk.ledger.contact(subject.payment).await {
         Ok(None) => None,
+        // Noted when it was paid: whether the message may follow is another question.
+        Ok(Some(contact)) if subject.record.is_some_and(|it| wrote(it, &contact)) => None,
         Ok(Some(contact)) => {
             Some(Leave::Never { why: format!("there was contact: {}", contact.how) })
         }
         Err(error) => Some(unread(&error)),
     }
+}
+
+/// That contact was noted together with a step of this payment.
+fn wrote(payment: &Payment, contact: &Contact) -> bool {
+    payment.history.iter().any(|note| note.what == contact.how)
 }
 
 async fn claim(desk: &Desk, request: &RunRequest, subject: Subject<'_>) -> Option<Leave> {

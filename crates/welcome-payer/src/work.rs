@@ -280,7 +280,8 @@ impl Job<'_> {
                 return Leave::NotYet { gate: None, why: "there is no payment".to_owned() };
             }
         };
-        leave(self.desk, request, Subject { payment, source_key, sent }).await
+        let record = self.payment.as_ref().map(|kept| &kept.value);
+        leave(self.desk, request, Subject { payment, source_key, sent, record }).await
     }
 
     /// Signs what the terms of this session ask for. What cannot be signed ends the session.

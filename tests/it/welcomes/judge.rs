@@ -59,6 +59,20 @@ async fn restless(job: &Job) -> Option<String> {
     (open || !wallet.holes.is_empty()).then(|| format!("unfinished: {wallet:?}"))
 }
 
+/// What the command finds that compares record, inbox and chain, where this build has it.
+async fn reconciled(job: &Job) -> Option<String> {
+    let help = job.world.cli(&["payment", "--help"]).await;
+    if !String::from_utf8_lossy(&help.stdout).contains("reconcile") {
+        eprintln!("not reconciled: there is no such command");
+        return None;
+    }
+    let found = job.world.cli(&["payment", "reconcile", "--all"]).await;
+    let text = String::from_utf8_lossy(&found.stdout);
+    eprintln!("reconciled: {}", text.lines().last().unwrap_or_default());
+    let talk = String::from_utf8_lossy(&found.stderr);
+    (!found.status.success()).then(|| format!("reconcile: {}\n{text}{talk}", found.status))
+}
+
 /// What is not as it should be.
 pub(super) async fn judge(job: &Job, agents: u64) -> Vec<String> {
     let agents = usize::try_from(agents).unwrap();
@@ -85,6 +99,7 @@ pub(super) async fn judge(job: &Job, agents: u64) -> Vec<String> {
     if let Some(twice) = ledger["paid_twice"].as_u64().filter(|twice| *twice != 0) {
         broken.push(format!("M1: {twice} agents paid twice"));
     }
+    broken.extend(reconciled(job).await);
     for told in failures(job).await {
         let rule = told.cause.parse::<domain::Cause>().unwrap().rule();
         let own = rule.is_some_and(|rule| rule.blame() == domain::Blame::Own);

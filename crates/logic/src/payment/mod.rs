@@ -10,6 +10,7 @@
 //! STAGED   --polled: delivered, listed-------> SETTLED
 //! STAGED   --polled: no longer stood for-----> UNKNOWN    also: late, nobody knows it, unspent
 //! UNKNOWN  --inbox lists it; chain has it----> SETTLED        the latter once redeemed
+//! SETTLED  --undelivered, asked for again----> SETTLED        redeemed after all
 //! UNKNOWN  --chain: nonce unspent, with leave> SENT           the same bytes
 //! UNKNOWN  --chain: nonce gone elsewhere, deep> REJECTED (b)
 //! ```

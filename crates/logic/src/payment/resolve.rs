@@ -1,7 +1,8 @@
 //! Asking what became of bytes that left: the inbox, then the relay, then the chain.
 
 use domain::{
-    Cause, Doubt, Payment, PaymentStage as Stage, Proof, Sent, Signed, Staged, Timestamp,
+    Cause, Doubt, Payment, PaymentStage as Stage, Proof, Sent, Settlement, Signed, Staged,
+    Timestamp,
 };
 
 use super::{
@@ -129,6 +130,36 @@ impl Standing<'_> {
             Some(Leave::Granted) => Step::Redeem { txid },
             Some(Leave::NotYet { gate, why }) => answer(told::held(gate.clone(), why)),
             Some(Leave::Never { .. }) => self.settle(payment, None, Some(txid), Proof::Chain),
+        }
+    }
+
+    /// Paid, and the inbox would not deliver for it: a task that asks for the payment has the
+    /// inbox asked once more, which may have been mistaken, or mended since. `None`: it stays so.
+    pub(super) fn undelivered(&self, payment: &Payment, settlement: &Settlement) -> Option<Step> {
+        let (Proof::Chain, Some(txid), Mode::Pay(_)) =
+            (settlement.proof, &settlement.txid, &self.session.mode)
+        else {
+            return None;
+        };
+        match &self.session.redeemed {
+            Some(Answer::Delivered { message, .. } | Answer::AlreadyRedeemed { message }) => {
+                let (message, txid) = (message.clone(), Some(txid.clone()));
+                return Some(self.settle(payment, message, txid, Proof::Redeemed));
+            }
+            Some(Answer::Failure(failure)) if failure.cause.as_str() == "inbox.undelivered" => {
+                return None;
+            }
+            Some(Answer::Failure(failure)) => return Some(answer(told::failed(failure))),
+            Some(_) => {
+                return Some(self.wait_for("relay.pending", "the inbox is still delivering"));
+            }
+            None => (),
+        }
+        match &self.session.leave {
+            None => Some(Step::CheckLeave { sent: true }),
+            Some(Leave::Granted) => Some(Step::Redeem { txid: txid.clone() }),
+            Some(Leave::NotYet { gate, why }) => Some(answer(told::held(gate.clone(), why))),
+            Some(Leave::Never { .. }) => None,
         }
     }
 

@@ -92,9 +92,10 @@ impl Standing<'_> {
             return step;
         }
         match &payment.stage {
-            Stage::Settled(_, settlement) => {
-                self.tidy(payment).unwrap_or_else(|| answer(told::settled(payment, settlement)))
-            }
+            Stage::Settled(_, settlement) => self
+                .tidy(payment)
+                .or_else(|| self.undelivered(payment, settlement))
+                .unwrap_or_else(|| answer(told::settled(payment, settlement))),
             Stage::Rejected(_, why) if self.session.rejected || self.untold_rejection(why) => {
                 self.after_rejection(payment, why)
             }

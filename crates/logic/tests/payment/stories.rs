@@ -54,6 +54,37 @@ fn redeems_what_the_chain_has() {
     assert_eq!(story.told, ["redeem", "settled"]);
 }
 
+/// Paid, and the inbox refuses to deliver for it: told as such, and never paid again. Whoever
+/// asks for it later has the inbox asked once more; the background does not.
+#[test]
+fn asks_again_for_what_was_not_delivered() {
+    let mut story = Story::new();
+    story.post = Answer::Failure(failure("inbox.unavailable", true));
+    story.request();
+    story.chain = ChainWord::Settled { txid: "cd".to_owned() };
+    story.redeem = Answer::Failure(failure("inbox.undelivered", true));
+    check(&story.request(), "failed inbox.undelivered");
+    assert_eq!(story.told, ["redeem", "settled"]);
+    check(&story.request(), "failed inbox.undelivered");
+    assert_eq!(story.told, ["redeem"]);
+    check(&story.session(Session::new(Mode::Ask, story.now)), "failed inbox.undelivered");
+    assert!(story.told.is_empty());
+    story.redeem = Answer::Failure(failure("inbox.unavailable", true));
+    check(&story.request(), "failed inbox.unavailable");
+    story.redeem = Answer::Delivered { message: Some("msg_1".to_owned()), txid: None };
+    story.leave = Leave::NotYet { gate: None, why: "closed".to_owned() };
+    check(&story.request(), "held");
+    assert!(story.told.is_empty());
+    story.leave = Leave::Never { why: "contact, by hand".to_owned() };
+    check(&story.request(), "failed inbox.undelivered");
+    assert!(story.told.is_empty());
+    story.leave = Leave::Granted;
+    check(&story.request(), "completed");
+    assert_eq!(story.told, ["redeem", "settled"]);
+    check(&story.request(), "completed");
+    assert!(story.told.is_empty());
+}
+
 /// Accepted and never confirmed: pending, then told once as the relay's failure, and then
 /// pending again; it is never posted again.
 #[test]

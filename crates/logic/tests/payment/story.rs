@@ -23,6 +23,7 @@ pub struct Story {
     pub budget: Budget,
     pub now: Timestamp,
     pub post: Answer,
+    pub redeem: Answer,
     pub poll: Answer,
     pub chain: ChainWord,
     pub world: WalletFacts,
@@ -51,6 +52,7 @@ impl Story {
             },
             now: Timestamp::from_millis(0),
             post: Answer::Failure(failure("relay.nonce-conflict", true)),
+            redeem: Answer::Delivered { message: Some("msg_1".to_owned()), txid: None },
             poll: staged(),
             chain: ChainWord::Unspent { in_mempool: false },
             leave: Leave::Granted,
@@ -138,8 +140,7 @@ impl Story {
             Step::AskChain { .. } => session.on_chain(self.chain.clone()),
             Step::Redeem { .. } => {
                 self.told.push("redeem".to_owned());
-                let message = Some("msg_1".to_owned());
-                session.on_redeem(Answer::Delivered { message, txid: None });
+                session.on_redeem(self.redeem.clone());
             }
             Step::Wait { time } => {
                 self.now = self.now.after(time);

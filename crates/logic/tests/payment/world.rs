@@ -38,6 +38,8 @@ pub struct World {
     pub height: u64,
     pub chain: Vec<Mined>,
     held: Vec<Held>,
+    /// Posts that nobody waits for any more, and that are still on their way.
+    transit: Vec<(u64, usize)>,
     pub messages: BTreeMap<usize, String>,
     pub stuck: bool,
     pub chain_silent: bool,
@@ -73,6 +75,7 @@ impl World {
             height: 10,
             chain: Vec::new(),
             held: Vec::new(),
+            transit: Vec::new(),
             messages: BTreeMap::new(),
             stuck: false,
             chain_silent: false,
@@ -116,6 +119,19 @@ impl World {
         self.mute = !self.mute;
     }
 
+    /// A post that its payer has long given up arrives, in whichever order; or it arrives and
+    /// is on its way once more.
+    pub fn arrive(&mut self, dice: usize, again: bool) {
+        if self.transit.is_empty() {
+            return;
+        }
+        let at = dice % self.transit.len();
+        let (nonce, payee) = if again { self.transit[at] } else { self.transit.remove(at) };
+        if self.next <= nonce {
+            self.hold(nonce, payee);
+        }
+    }
+
     pub fn probe(&self) -> (Answer, Option<Sats>) {
         if self.inbox_silent {
             return (Answer::Failure(failure("inbox.unavailable", false)), None);
@@ -139,6 +155,7 @@ impl World {
         let dice = if self.healed { 200 } else { dice };
         let lost = Answer::Failure(failure("inbox.unavailable", true));
         if self.inbox_silent || dice < 20 {
+            self.transit.push((signed.nonce, payee));
             return lost;
         }
         if let Some(message) = self.messages.get(&payee) {

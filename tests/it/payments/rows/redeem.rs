@@ -15,10 +15,12 @@ fn redeemed(status: u16, body: Value) -> Row {
     .proved("redeemed")
 }
 
-/// It is refused for good: paid, and never delivered. Nobody pays again.
+/// It is refused for good: paid, and never delivered. Nobody pays again; each attempt of the
+/// task asks once more.
 fn refused(code: &str) -> Row {
     let body = json!({ "error": code, "code": code, "retryable": false });
-    redeemed(400, body).redeems(1).undelivered()
+    let answer = json!({ "to": "redeem", "status": 400, "body": body, "times": 100 });
+    Row::of(json!({ "inbox_503_after_settle": 1, "scripted": [answer] })).redeems(2).undelivered()
 }
 
 fn again(status: u16, code: &str, cause: &'static str) -> Row {
@@ -53,6 +55,9 @@ rows! {
 
     /// M1, T1: paid, and the inbox calls it no sBTC transfer: told, and never paid again.
     not_sbtc_transfer: refused("NOT_SBTC_TRANSFER");
+    /// M1, W3: refused once, and then delivered: one payment, and the task is completed.
+    refused_by_mistake: redeemed(400, json!({ "error": "x", "code": "RECIPIENT_MISMATCH" }))
+        .doubts("inbox.unavailable").tells("inbox.undelivered");
     /// M1, T1: the same for its kind.
     invalid_tx_type: refused("INVALID_TX_TYPE");
     /// M1, T1: the same for its arguments.
