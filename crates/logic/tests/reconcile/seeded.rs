@@ -87,7 +87,8 @@ fn stay_signed(world: &mut World) -> String {
     world.facts.payments.push(payment);
     let record = &mut world.book().record;
     record.next += 1;
-    let holder = domain::Unfinished { nonce, payment: key, sent: false, settled: None };
+    let amount = Sats::new(100);
+    let holder = domain::Unfinished { nonce, payment: key, sent: false, settled: None, amount };
     record.unfinished.push(holder);
     address
 }

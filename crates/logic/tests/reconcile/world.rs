@@ -125,7 +125,7 @@ impl World {
         book.record.next = world.next;
         let waiting = book.record.unfinished.iter().map(|holder| holder.nonce);
         let mempool = waiting.filter(|nonce| arrived <= *nonce).collect();
-        book.nonces = Ok(WalletFacts { chain_next: arrived, mempool });
+        book.nonces = Ok(WalletFacts { chain_next: arrived, mempool, balance: None });
         world.facts.asked = Timestamp::from_millis(world.at + 1_000);
         world
     }
@@ -244,7 +244,8 @@ impl World {
             self.write(&agent);
         }
         let settled = (open == Open::Settled).then_some(at);
-        let holder = Unfinished { nonce, payment: key, sent: true, settled };
+        let amount = payment.amount;
+        let holder = Unfinished { nonce, payment: key, sent: true, settled, amount };
         self.book().record.unfinished.push(holder);
         self.facts.payments.push(payment);
         arrived
@@ -274,6 +275,7 @@ impl World {
             stage: Stage::Intent,
             unconfirmed_told: false,
             history: vec![PaymentNote { at, what: "intent: 100 sats".to_owned() }],
+            reserved: None,
         }
     }
 

@@ -112,6 +112,7 @@ mod tests {
             stage,
             unconfirmed_told: false,
             history: notes.iter().map(note).collect(),
+            reserved: None,
         }
     }
 

@@ -38,6 +38,7 @@ fn payment(stage: Stage) -> Payment {
         stage,
         unconfirmed_told: false,
         history: vec![],
+        reserved: None,
     }
 }
 
@@ -74,6 +75,7 @@ fn of(stage: Stage, closed: &[&str], ended: bool, payers: usize) -> Waits {
         payment: "0".repeat(32).parse().unwrap(),
         sent: true,
         settled: None,
+        amount: Sats::new(100),
     };
     let wallet = Wallet {
         address: "SPW".to_owned(),
