@@ -30,6 +30,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/sandbox/accounts", post(set_account))
         .route("/sandbox/heal", post(heal))
         .route("/sandbox/reset", post(reset))
+        .route("/sandbox/time", post(time))
         .route("/sandbox/ledger", get(ledger))
         .route("/sandbox/stats", get(stats))
 }
@@ -72,6 +73,7 @@ struct Register {
 struct Row {
     stx_address: Option<String>,
     btc_address: Option<String>,
+    display_name: Option<String>,
 }
 
 /// Registers agents, in order: good ones, broken ones, given ones.
@@ -85,8 +87,8 @@ async fn register(State(shared): State<Shared>, body: Bytes) -> Reply {
     let directory = &mut world.directory;
     let mut rows: Vec<Agent> = (0..asked.count).map(|_| directory.register(now_ms)).collect();
     rows.extend(asked.broken.iter().map(|broken| directory.register_broken(*broken, now_ms)));
-    rows.extend(asked.agents.into_iter().map(|Row { stx_address, btc_address }| {
-        directory.register_as(stx_address, btc_address, now_ms)
+    rows.extend(asked.agents.into_iter().map(|row| {
+        directory.register_as(row.stx_address, row.btc_address, row.display_name, now_ms)
     }));
     let rows: Vec<Value> = rows.iter().map(row).collect();
     Reply::ok(json!({"registered": rows, "total": directory.len()}))
@@ -152,6 +154,32 @@ async fn heal(State(shared): State<Shared>, body: Bytes) -> Reply {
     let mut world = shared.world();
     world.heal(asked.how, asked.resync);
     Reply::ok(json!({"stuck": world.stuck()}))
+}
+
+/// How time is to pass.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskTime {
+    /// From now on time passes only here and where an answer waits. There is no way back.
+    #[serde(default)]
+    hold: bool,
+    #[serde(default)]
+    advance_ms: u64,
+}
+
+/// Holds the world's time, or lets held time pass at once.
+async fn time(State(shared): State<Shared>, body: Bytes) -> Reply {
+    let asked: AskTime = match read(&body) {
+        Ok(asked) => asked,
+        Err(reply) => return reply,
+    };
+    if asked.hold {
+        shared.hold_time();
+    }
+    if asked.advance_ms > 0 && !shared.pass(asked.advance_ms) {
+        return bad(&anyhow::anyhow!("advance time that is not held: hold it first"));
+    }
+    Reply::ok(json!({"now_ms": shared.world().now_ms}))
 }
 
 /// In what the next world differs from this one.

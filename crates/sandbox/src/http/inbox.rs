@@ -237,7 +237,13 @@ fn transaction(world: &World, post: &Post, signature: &[u8]) -> Result<String, B
         }))
     })?;
     let transaction = payload["payload"]["transaction"].as_str().ok_or_else(|| {
-        let issue = json!({"code": "invalid_type", "path": ["payload", "transaction"]});
+        let (expected, path) = match payload["payload"].is_object() {
+            true => ("string", json!(["payload", "transaction"])),
+            false => ("object", json!(["payload"])),
+        };
+        let message = format!("Invalid input: expected {expected}, received undefined");
+        let issue =
+            json!({"expected": expected, "code": "invalid_type", "path": path, "message": message});
         bad(json!({"error": "invalid_payment_payload", "issues": [issue]}))
     })?;
     let asset = stacks::sbtc_contract(world.options.network).to_string();
@@ -260,17 +266,18 @@ fn unreadable(unreadable: &Unreadable, requirements: &Value) -> Reply {
                 "error": "Invalid payment transaction format",
                 "code": "INVALID_TRANSACTION_FORMAT",
                 "retryable": false,
-                "details": "Could not deserialize Stacks transaction",
+                "details": "The transaction field does not hold a serialized Stacks transaction",
+                "hint": "Put base64 of JSON with the transaction's hex into payment-signature",
+                "documentation": "https://aibtc.com/docs/messaging.txt",
             });
             Reply::new(StatusCode::BAD_REQUEST, body)
         }
-        Unreadable::NotSponsored | Unreadable::BadSignature | Unreadable::NotATransfer => {
+        Unreadable::NotSponsored | Unreadable::BadSignature(_) | Unreadable::NotATransfer => {
             let also = json!({
                 "error": "Payment could not be processed. Please try again.",
                 "code": "unexpected_settle_error",
-                "errorCode": "unexpected_settle_error",
                 "retryable": false,
-                "nextSteps": "Check your payment payload and try again.",
+                "nextSteps": "Check the payment and your sBTC balance.",
             });
             answers::payment_required(requirements, also)
         }

@@ -213,7 +213,8 @@ fn typed(refusal: Refusal, error: &RelayError, request_id: &str, requirements: &
         }
         Refusal::SenderNonceStale { .. } => (
             again("SENDER_NONCE_STALE", 0, "refetch_nonce_and_resign"),
-            "Payment rejected: your transaction nonce is stale (below current account nonce).",
+            "Payment rejected: your transaction nonce is stale (below current account nonce). \
+             Re-sign your transaction with the current nonce and retry.",
         ),
         Refusal::SenderNonceGap { .. } => (
             again("SENDER_NONCE_GAP", 0, "increment_nonce_and_resign"),
@@ -223,7 +224,12 @@ fn typed(refusal: Refusal, error: &RelayError, request_id: &str, requirements: &
             again("SENDER_NONCE_DUPLICATE", 30, "wait_for_queued_tx"),
             "Payment rejected: a transaction with this nonce is already queued.",
         ),
-        Refusal::PoolFull | Refusal::RateLimited | Refusal::Unavailable | Refusal::FailedAgain => {
+        Refusal::Misread => return unread(error),
+        Refusal::PoolFull
+        | Refusal::RateLimited
+        | Refusal::Unavailable
+        | Refusal::FailedAgain
+        | Refusal::Node(_) => {
             let failure = Failure {
                 status: StatusCode::BAD_GATEWAY,
                 code: "RELAY_ERROR",
@@ -235,6 +241,20 @@ fn typed(refusal: Refusal, error: &RelayError, request_id: &str, requirements: &
         }
     };
     failure.reply(text, error, request_id)
+}
+
+/// Accepted by the relay, in words that the inbox chokes on: it says nothing of that.
+fn unread(error: &RelayError) -> Reply {
+    let body = json!({
+        "error": "Relay service error. Try again in a moment.",
+        "code": "RELAY_ERROR",
+        "retryable": true,
+        "retryAfter": error.retry_after,
+        "nextSteps": "Relay was slow — retry the request",
+        "relayCode": error.code,
+        "relayDetail": error.details,
+    });
+    Reply::new(StatusCode::BAD_GATEWAY, body).retry_after(error.retry_after)
 }
 
 /// 402 once more, which a client that pays at every 402 takes for a price.
@@ -262,13 +282,20 @@ struct Failure {
 }
 
 impl Failure {
+    fn next_steps<'a>(&self, otherwise: &'a str) -> &'a str {
+        match self.action {
+            Some("refetch_nonce_and_resign") => "Sign again with the account's present nonce.",
+            _ => otherwise,
+        }
+    }
+
     fn reply(&self, text: &str, relay: &RelayError, request_id: &str) -> Reply {
         let body = defined(json!({
             "error": text,
             "code": self.code,
             "retryable": self.retryable,
             "retryAfter": self.retry_after,
-            "nextSteps": text,
+            "nextSteps": self.next_steps(text),
             "relayCode": relay.code,
             "relayDetail": relay.details,
             "action": self.action,

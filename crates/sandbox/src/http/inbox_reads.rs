@@ -139,7 +139,11 @@ fn view(world: &World, stx_address: &str, query: &HashMap<String, String>) -> Va
         "totalCount": received.len() + sent.len(),
         "receivedCount": received.len(),
         "sentCount": sent.len(),
-        "economics": {"satsReceived": sats(&received), "satsSent": sats(&sent)},
+        "economics": {
+            "satsReceived": sats(&received),
+            "satsSent": sats(&sent),
+            "satsNet": i128::from(sats(&received)) - i128::from(sats(&sent)),
+        },
         "view": if wants_sent { "sent" } else { "received" },
         "status": "all",
         "pagination": {

@@ -3,17 +3,19 @@
 //! | prefix | who answers |
 //! | --- | --- |
 //! | `/api` | AIBTC: `directory`, `inbox`, `inbox_reads` |
-//! | `/relay-host` | the sponsor relay: `relay`, `probes` |
+//! | `/relay-host` | the sponsor relay: `relay`, `x402`, `probes`, `nonce_state` |
 //! | `/v2`, `/extended` | the Stacks API: `stacks_api` |
 //! | `/sandbox` | nobody real: knobs, ledger and counters, `control` |
 
 mod connection;
 mod control;
 mod directory;
+mod held;
 mod inbox;
 mod inbox_answers;
 mod inbox_reads;
 mod letter;
+mod nonce_state;
 mod probes;
 mod redeem;
 mod relay;
@@ -21,7 +23,9 @@ mod relay_answers;
 mod reply;
 mod scripted;
 mod stacks_api;
+mod time;
 mod tx_json;
+mod x402;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -43,6 +47,7 @@ use crate::{
 };
 
 use connection::{Connection, Connections};
+use time::Time;
 
 /// How long requests may take to end once the sandbox is told to stop.
 const GRACE: Duration = Duration::from_secs(2);
@@ -54,7 +59,7 @@ struct Shared(Arc<Parts>);
 #[derive(Debug)]
 struct Parts {
     world: Mutex<World>,
-    clock: Clock,
+    time: Time,
     shutdown: CancellationToken,
 }
 
@@ -70,7 +75,8 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let clock = Clock;
     let world = World::new(options, clock.now().as_millis()).context("make the sandbox's keys")?;
-    let parts = Parts { world: Mutex::new(world), clock, shutdown: shutdown.clone() };
+    let parts =
+        Parts { world: Mutex::new(world), time: Time::default(), shutdown: shutdown.clone() };
     let app = router(Shared(Arc::new(parts))).into_make_service_with_connect_info::<Connection>();
     let stop = shutdown.clone();
     let server = axum::serve(Connections(listener), app)
@@ -88,12 +94,16 @@ pub async fn serve(
 fn router(shared: Shared) -> Router {
     let relay_host = Router::new()
         .route("/relay", post(relay::relay))
-        .route("/settle", post(relay::settle))
-        .route("/verify", post(relay::verify))
+        .route("/settle", post(x402::settle))
+        .route("/settle/status/{txid}", get(x402::settle_status))
+        .route("/verify", post(x402::verify))
+        .route("/verify/{id}", get(relay::receipt))
+        .route("/sponsor", post(probes::sponsor))
         .route("/supported", get(probes::supported))
         .route("/health", get(probes::health))
         .route("/status/sponsor", get(probes::status_sponsor))
         .route("/nonce/stats", get(probes::nonce_stats))
+        .route("/nonce/state", get(nonce_state::nonce_state))
         .route("/nonce/reset", post(probes::nonce_reset))
         .route("/payment/{id}", get(probes::payment))
         .fallback(probes::no_route);
@@ -112,16 +122,26 @@ impl Shared {
     fn world(&self) -> MutexGuard<'_, World> {
         // A panic in a handler is a bug of ours, but not one that should take the others down.
         let mut world = self.0.world.lock().unwrap_or_else(PoisonError::into_inner);
-        world.advance(self.0.clock.now().as_millis());
+        world.advance(self.0.time.now_ms());
         world
     }
 
     /// Lets time pass, or less of it if the sandbox stops.
     async fn pause(&self, ms: u64) {
         tokio::select! {
-            () = self.0.clock.sleep(Duration::from_millis(ms)) => (),
+            () = self.0.time.pause(ms) => (),
             () = self.0.shutdown.cancelled() => (),
         }
+    }
+
+    /// Time stands still from now on, except where [`pass`](Self::pass) or a pause moves it.
+    fn hold_time(&self) {
+        self.0.time.hold();
+    }
+
+    /// Lets held time pass; false if it is not held.
+    fn pass(&self, ms: u64) -> bool {
+        self.0.time.pass(ms)
     }
 
     /// Waits until a payment's status is final, or for so long.

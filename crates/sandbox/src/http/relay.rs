@@ -1,102 +1,92 @@
-//! The relay's own doors: `POST /relay`, `/settle` and `/verify` (wire facts: relay API).
+//! The relay's own door, `POST /relay`, and the receipts that it hands out (wire facts: relay API).
 
-use axum::{body::Bytes, extract::State, http::StatusCode};
+use axum::{
+    body::Bytes,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+};
 use serde_json::{Value, json};
 
 use crate::{
     RelayVersion,
     model::{
         World,
+        memory::{RECEIPT_MS, Said},
         parcel::{Parcel, Unreadable},
-        payment::{PaymentStatus, Stage},
-        relay::{Door, PaymentIndex, Refusal, Terms},
+        payment::PaymentStatus,
+        relay::{Door, Mismatch, PaymentIndex, Refusal, Terms},
     },
 };
 
 use super::{
-    Shared,
-    relay_answers::{RelayError, refusal, unreadable, x402_reason},
+    Shared, held,
+    relay_answers::{RelayError, refusal, unreadable},
     reply::{Reply, defined, iso},
 };
 
+/// How many posts that are no transaction an address may make in ten minutes, less one.
+const MALFORMED_MAX: usize = 3;
+const MALFORMED_WITHIN_MS: u64 = 600_000;
+
 /// `POST /relay`: sponsor, broadcast, wait.
-pub(crate) async fn relay(State(shared): State<Shared>, body: Bytes) -> Reply {
+pub(crate) async fn relay(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Reply {
     let request_id = shared.world().ids.uuid();
     let asked = match read_relay(&body) {
         Ok(asked) => asked,
         Err(error) => return error.reply(&request_id),
     };
-    let submitted = {
-        let mut world = shared.world();
-        submit(&mut world, &asked)
-    };
-    let (payment, parcel) = match submitted {
-        Ok(submitted) => submitted,
-        Err(error) => return error.reply(&request_id),
-    };
-    let wait_ms = shared.world().faults.settle_wait_ms.min(asked.wait_ms);
-    let held = matches!(shared.world().relay.payment(payment).stage, Stage::Held { .. });
-    if held {
-        return held_reply(&shared.world(), payment, &request_id);
-    }
-    let status = shared.outcome(payment, wait_ms).await;
-    settled_reply(&shared.world(), &parcel, &status, &request_id)
-}
-
-/// `POST /settle`: x402 v2; failures are HTTP 200 too.
-pub(crate) async fn settle(State(shared): State<Shared>, body: Bytes) -> Reply {
-    let network = shared.world().options.network;
-    let failed = |reason: &str| {
-        let network = network.caip2();
-        json!({"success": false, "errorReason": reason, "transaction": "", "network": network})
-    };
-    let asked = match read_x402(&body) {
-        Ok(asked) => asked,
-        Err(reason) => return Reply::new(StatusCode::BAD_REQUEST, failed(reason)),
-    };
-    let Ok(parcel) = Parcel::read(&asked.transaction, network) else {
-        return Reply::ok(failed("invalid_transaction_state"));
-    };
-    let submitted = shared.world().submit(&parcel, &Door::Http(asked.terms));
+    let submitted = submit(&mut shared.world(), &asked, &headers);
     let payment = match submitted {
         Ok(payment) => payment,
-        Err(refusal) => return Reply::ok(failed(x402_reason(refusal))),
+        Err(error) => return error.reply(&request_id),
     };
-    let wait_ms = {
-        let world = shared.world();
-        let waits = world.options.relay == RelayVersion::March;
-        if waits { world.faults.settle_wait_ms } else { 0 }
-    };
-    match shared.outcome(payment, wait_ms).await {
-        PaymentStatus::Failed { .. } => Reply::ok(failed("transaction_failed")),
-        PaymentStatus::Queued { .. } => Reply::ok(failed("transaction_held")),
-        PaymentStatus::Mempool { txid } | PaymentStatus::Confirmed { txid, .. } => {
-            Reply::ok(json!({
-                "success": true,
-                "payer": parcel.sender.to_string(),
-                "transaction": txid.to_string(),
-                "network": network.caip2(),
-            }))
-        }
+    if let Some(reply) = held_reply(&mut shared.world(), payment, &request_id) {
+        return reply;
+    }
+    let said = shared.world().said(payment);
+    if let Some(said) = said {
+        return settled_reply(&shared.world(), payment, &said, &request_id);
+    }
+    let wait_ms = shared.world().faults.settle_wait_ms.min(asked.wait_ms);
+    let status = shared.outcome(payment, wait_ms).await;
+    let mut world = shared.world();
+    let said = world.say(payment, true);
+    match status {
+        PaymentStatus::Failed { reason, .. } => failed(reason).reply(&request_id),
+        _ => settled_reply(&world, payment, &said, &request_id),
     }
 }
 
-/// `POST /verify`: looks at the transaction and at nothing else, so it says nothing about
-/// whether the relay could send it.
-pub(crate) async fn verify(State(shared): State<Shared>, body: Bytes) -> Reply {
-    let invalid = |reason: &str| Reply::ok(json!({"isValid": false, "invalidReason": reason}));
-    let asked = match read_x402(&body) {
-        Ok(asked) => asked,
-        Err(reason) => return invalid(reason),
+/// `GET /verify/{receiptId}`: what the payment was told as, not how it stands.
+pub(crate) async fn receipt(State(shared): State<Shared>, Path(id): Path<String>) -> Reply {
+    let mut world = shared.world();
+    let request_id = world.ids.uuid();
+    let Some(receipt) = world.relay.memory.receipt(&id, world.now_ms).cloned() else {
+        let error = "Receipt not found or expired";
+        return RelayError::new(StatusCode::NOT_FOUND, "NOT_FOUND", error).reply(&request_id);
     };
-    let network = shared.world().options.network;
-    let Ok(parcel) = Parcel::read(&asked.transaction, network) else {
-        return invalid("invalid_transaction_state");
-    };
-    match asked.terms.check(&parcel) {
-        Err(mismatch) => invalid(x402_reason(Refusal::Mismatch(mismatch))),
-        Ok(()) => Reply::ok(json!({"isValid": true, "payer": parcel.sender.to_string()})),
-    }
+    let parcel = &world.relay.payment(receipt.payment).parcel;
+    let txid = world.tx_of(receipt.payment).map(|tx| tx.txid.to_string()).unwrap_or_default();
+    Reply::ok(json!({
+        "success": true,
+        "requestId": request_id,
+        "receipt": {
+            "receiptId": id,
+            "status": "valid",
+            "createdAt": iso(receipt.created_ms),
+            "expiresAt": iso(receipt.created_ms.saturating_add(RECEIPT_MS)),
+            "senderAddress": parcel.sender.to_string(),
+            "txid": txid,
+            "explorerUrl": explorer_url(&world, &txid),
+            "settlement": {
+                "success": true,
+                "status": if receipt.confirmed { "confirmed" } else { "pending" },
+                "recipient": parcel.recipient.to_string(),
+                "amount": parcel.amount.to_string(),
+            },
+            "accessCount": 0,
+        },
+    }))
 }
 
 /// A request to `POST /relay`.
@@ -130,103 +120,116 @@ fn read_relay(body: &[u8]) -> Result<Asked, RelayError> {
     let amount_min = amount_min.ok_or_else(|| {
         wrong("Invalid minimum amount").details("settle.minAmount must be a numeric string")
     })?;
-    if settle["tokenType"].as_str().unwrap_or("STX") != "sBTC" {
-        return Err(bad("SETTLEMENT_VERIFICATION_FAILED", "Token type mismatch"));
+    let token = settle["tokenType"].as_str().unwrap_or("STX");
+    if token != "sBTC" {
+        let details = format!("Transaction uses sBTC, but settle.tokenType is {token}");
+        return Err(verification("Token type mismatch", details));
     }
     let timeout_secs = settle["maxTimeoutSeconds"].as_u64().unwrap_or(180);
     let wait_ms = timeout_secs.saturating_mul(1_000).saturating_sub(5_000).max(1_000);
     Ok(Asked { transaction, terms: Terms { recipient, amount_min }, wait_ms })
 }
 
-fn submit(world: &mut World, asked: &Asked) -> Result<(PaymentIndex, Parcel), RelayError> {
+fn submit(
+    world: &mut World,
+    asked: &Asked,
+    headers: &HeaderMap,
+) -> Result<PaymentIndex, RelayError> {
     let version = world.options.relay;
     let read = Parcel::read(&asked.transaction, world.options.network);
-    let parcel = read.map_err(|error: Unreadable| unreadable(&error))?;
+    let parcel = read.map_err(|error| no_payment(world, &error, headers))?;
     let (per_minute, now_ms) = (world.faults.relay_rate_limit, world.now_ms);
     if world.relay.posts.exceeded(parcel.sender, per_minute, now_ms) {
         let limited = refusal(Refusal::RateLimited, version);
         return Err(limited.details(format!("Maximum {per_minute} requests per minute")));
     }
     let submitted = world.submit(&parcel, &Door::Http(asked.terms.clone()));
-    let payment = submitted.map_err(|error| refusal(error, version))?;
-    Ok((payment, parcel))
+    submitted.map_err(|error| match error {
+        Refusal::Mismatch(mismatch) => mismatched(mismatch, &parcel, &asked.terms),
+        error => refusal(error, version),
+    })
 }
 
-/// A request to `/settle` or `/verify`.
-struct AskedX402 {
-    transaction: String,
-    terms: Terms,
-}
-
-fn read_x402(body: &[u8]) -> Result<AskedX402, &'static str> {
-    let body: Value = serde_json::from_slice(body).map_err(|_| "invalid_payload")?;
-    let transaction = body["paymentPayload"]["payload"]["transaction"].as_str();
-    let transaction = transaction.ok_or("invalid_payload")?.to_owned();
-    let wanted = &body["paymentRequirements"];
-    let recipient = wanted["payTo"].as_str().ok_or("invalid_payment_requirements")?.to_owned();
-    let amount = wanted["amount"].as_str().and_then(|text| text.parse().ok());
-    let amount_min = amount.ok_or("invalid_payment_requirements")?;
-    if !wanted["asset"].as_str().is_some_and(|asset| asset.ends_with("sbtc-token")) {
-        return Err("unrecognized_asset");
-    }
-    Ok(AskedX402 { transaction, terms: Terms { recipient, amount_min } })
-}
-
-fn settled_reply(
-    world: &World,
-    parcel: &Parcel,
-    status: &PaymentStatus,
-    request_id: &str,
-) -> Reply {
-    let (word, height) = match status {
-        PaymentStatus::Failed { error, .. } => {
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            let error = RelayError::new(status, "SETTLEMENT_FAILED", error);
-            return error.reply(request_id);
+/// What is no payment; for today's relay, too much of it from one address is an abuse.
+fn no_payment(world: &mut World, error: &Unreadable, headers: &HeaderMap) -> RelayError {
+    let version = world.options.relay;
+    let malformed = matches!(error, Unreadable::Malformed(_));
+    if malformed && version == RelayVersion::Today {
+        let from = headers.get("x-forwarded-for").and_then(|from| from.to_str().ok());
+        let from = from.unwrap_or("unknown").to_owned();
+        let now_ms = world.now_ms;
+        if world.relay.malformed.count(from, MALFORMED_WITHIN_MS, now_ms) >= MALFORMED_MAX {
+            let error = "Too many malformed transaction payloads — try again later";
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            return RelayError::new(status, "RATE_LIMIT_EXCEEDED", error)
+                .details("Submitted 3+ malformed payloads within 10 minutes")
+                .retry(Some(600));
         }
-        PaymentStatus::Confirmed { height, .. } => ("confirmed", Some(height)),
-        PaymentStatus::Mempool { .. } | PaymentStatus::Queued { .. } => ("pending", None),
-    };
-    let txid = status.txid().map(|txid| txid.to_string()).unwrap_or_default();
-    let network = world.options.network;
-    Reply::ok(json!({
+    }
+    unreadable(error, version)
+}
+
+fn mismatched(mismatch: Mismatch, parcel: &Parcel, terms: &Terms) -> RelayError {
+    match mismatch {
+        Mismatch::Recipient => {
+            let (to, expected) = (&parcel.recipient, &terms.recipient);
+            let details = format!("Transaction sends to {to}, expected {expected}");
+            verification("Recipient mismatch", details)
+        }
+        Mismatch::Amount => {
+            let (amount, least) = (parcel.amount, terms.amount_min);
+            let details =
+                format!("Transaction amount {amount} is less than required minimum {least}");
+            verification("Insufficient payment amount", details)
+        }
+    }
+}
+
+fn verification(error: &'static str, details: String) -> RelayError {
+    let code = "SETTLEMENT_VERIFICATION_FAILED";
+    RelayError::new(StatusCode::BAD_REQUEST, code, error).details(details)
+}
+
+/// What the chain made nothing of.
+fn failed(reason: &str) -> RelayError {
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    let error = RelayError::new(status, "SETTLEMENT_FAILED", "Transaction failed on-chain");
+    match reason {
+        "chain_abort" => error.details("tx_status: abort_by_post_condition"),
+        reason => error.details(reason),
+    }
+}
+
+fn settled_reply(world: &World, payment: PaymentIndex, said: &Said, request_id: &str) -> Reply {
+    let parcel = &world.relay.payment(payment).parcel;
+    let txid = world.status(payment).txid().map(|txid| txid.to_string()).unwrap_or_default();
+    // The answer kept by /settle has neither receipt nor transaction.
+    let sponsored = said.receipt.as_ref().and_then(|_| world.sponsored_hex(payment));
+    Reply::ok(defined(json!({
         "success": true,
         "requestId": request_id,
         "txid": txid,
-        "explorerUrl": format!("https://explorer.hiro.so/txid/0x{txid}?chain={network}"),
+        "explorerUrl": explorer_url(world, &txid),
         "settlement": defined(json!({
             "success": true,
-            "status": word,
+            "status": if said.height.is_some() { "confirmed" } else { "pending" },
             "sender": parcel.sender.to_string(),
             "recipient": parcel.recipient.to_string(),
             "amount": parcel.amount.to_string(),
-            "blockHeight": height,
+            "blockHeight": said.height,
         })),
-    }))
+        "sponsoredTx": sponsored,
+        "receiptId": said.receipt,
+    })))
 }
 
-fn held_reply(world: &World, payment: PaymentIndex, request_id: &str) -> Reply {
-    let parcel = &world.relay.payment(payment).parcel;
-    let expected = world.chain.seems_free(&parcel.sender, 0);
-    let missing: Vec<u64> = (expected..parcel.nonce).take(20).collect();
-    let expires_ms = match world.relay.payment(payment).stage {
-        Stage::Held { expires_ms } => expires_ms,
-        _ => world.now_ms,
-    };
-    let body = json!({
-        "success": true,
-        "status": "held",
-        "requestId": request_id,
-        "queue": {
-            "status": "held",
-            "senderNonce": parcel.nonce,
-            "nextExpectedNonce": expected,
-            "missingNonces": missing,
-            "handSize": 1,
-            "estimatedDispatchMs": null,
-            "expiresAt": iso(expires_ms),
-            "help": "Submit transactions with the missing nonces to unblock dispatch",
-        },
-    });
-    Reply::new(StatusCode::ACCEPTED, body).retry_after(Some(30))
+fn explorer_url(world: &World, txid: &str) -> String {
+    format!("https://explorer.hiro.so/txid/0x{txid}?chain={}", world.options.network)
+}
+
+/// 202, for what was put aside.
+fn held_reply(world: &mut World, payment: PaymentIndex, request_id: &str) -> Option<Reply> {
+    let (queue, after_secs) = held::queue(world, payment)?;
+    let body = json!({"success": true, "status": "held", "requestId": request_id, "queue": queue});
+    Some(Reply::new(StatusCode::ACCEPTED, body).retry_after(Some(after_secs)))
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     RelayVersion,
     model::{
+        faults::NodeFault,
         parcel::Unreadable,
         relay::{Mismatch, Refusal},
     },
@@ -69,9 +70,9 @@ pub(crate) fn refusal(refusal: Refusal, version: RelayVersion) -> RelayError {
         Refusal::TooMuchChaining => RelayError::new(
             StatusCode::TOO_MANY_REQUESTS,
             "TOO_MUCH_CHAINING",
-            "Too many chained transactions",
+            "Sponsor wallet congested — too many pending transactions. Back off and retry",
         )
-        .details("transaction rejected: TooMuchChaining")
+        .details("TooMuchChaining")
         .retry(Some(if march { 30 } else { 10 })),
         Refusal::PoolFull if march => pool_full_march(),
         Refusal::PoolFull => RelayError::new(
@@ -83,39 +84,91 @@ pub(crate) fn refusal(refusal: Refusal, version: RelayVersion) -> RelayError {
         Refusal::InsufficientFunds => RelayError::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "CLIENT_INSUFFICIENT_FUNDS",
-            "Sender has insufficient funds",
+            "Sender has insufficient funds — top up the wallet and re-sign the transaction",
         )
-        .details("transaction rejected: NotEnoughFunds"),
+        .details("NotEnoughFunds (node reason: NotEnoughFunds)"),
+        Refusal::Node(fault) => node(fault),
+        Refusal::Misread => misread(),
         Refusal::RateLimited => rate_limited(),
         Refusal::Unavailable => RelayError::new(
             StatusCode::BAD_GATEWAY,
             "SETTLEMENT_BROADCAST_FAILED",
-            "Failed to broadcast transaction",
+            "Broadcast failed",
         )
         .retry(Some(5)),
-        Refusal::SenderNonceStale { nonce } => sender("SENDER_NONCE_STALE", nonce),
+        Refusal::SenderNonceStale { nonce } => {
+            sender("SENDER_NONCE_STALE", nonce).details(format!(
+                "Your transaction uses nonce {nonce}, which is already confirmed on-chain. Re-sign \
+             with the current nonce."
+            ))
+        }
         Refusal::SenderNonceDuplicate { nonce } => sender("SENDER_NONCE_DUPLICATE", nonce),
         Refusal::SenderNonceGap { nonce, .. } => sender("SENDER_NONCE_GAP", nonce),
     }
 }
 
+/// What a node that refuses everything is told as.
+fn node(fault: NodeFault) -> RelayError {
+    let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
+    match fault {
+        NodeFault::FeeTooLow => RelayError::new(
+            unprocessable,
+            "BROADCAST_REJECTED",
+            "Transaction rejected by the Stacks node: FeeTooLow",
+        )
+        .details("FeeTooLow (node reason: FeeTooLow)")
+        .retry(None),
+        NodeFault::SignatureValidation => RelayError::new(
+            unprocessable,
+            "SIGNATURE_VALIDATION_FAILED",
+            "Transaction rejected: invalid signature",
+        )
+        .details("SignatureValidation (node reason: SignatureValidation)"),
+        NodeFault::Busy => RelayError::new(unprocessable, "SETTLEMENT_FAILED", "Broadcast failed")
+            .details("Too many requests"),
+        NodeFault::AnswerLost => broadcast_failed("The operation was aborted due to timeout"),
+        _ => broadcast_failed(r#"upstream: {"error":"upstream"}"#),
+    }
+}
+
+fn broadcast_failed(details: &str) -> RelayError {
+    let code = "SETTLEMENT_BROADCAST_FAILED";
+    RelayError::new(StatusCode::BAD_GATEWAY, code, "Broadcast failed")
+        .details(details)
+        .retry(Some(5))
+}
+
+/// The inbox's own trouble with what the relay says.
+fn misread() -> RelayError {
+    RelayError::new(StatusCode::BAD_GATEWAY, "too_small", "Relay answer could not be read")
+        .details("Too small: expected number to be >=0")
+        .retry(Some(10))
+}
+
 /// Bytes that are no payment, as `POST /relay` answers them.
-pub(crate) fn unreadable(unreadable: &Unreadable) -> RelayError {
+pub(crate) fn unreadable(unreadable: &Unreadable, version: RelayVersion) -> RelayError {
     let bad = |code, error| RelayError::new(StatusCode::BAD_REQUEST, code, error);
     match unreadable {
-        Unreadable::Malformed(details) => {
+        Unreadable::Malformed(details) if version == RelayVersion::Today => {
             bad("MALFORMED_PAYLOAD", "Malformed transaction payload").details(details)
         }
-        Unreadable::Invalid => bad("INVALID_TRANSACTION", "Invalid transaction")
-            .details("Could not deserialize transaction hex"),
+        Unreadable::Malformed(_) | Unreadable::Invalid => {
+            bad("INVALID_TRANSACTION", "Invalid transaction")
+                .details("Could not deserialize transaction hex")
+        }
         Unreadable::NotSponsored => bad("NOT_SPONSORED", "Transaction must be sponsored")
             .details("Build transaction with sponsored: true"),
         Unreadable::NotATransfer => verification("Unsupported transaction type"),
-        Unreadable::BadSignature => RelayError::new(
+        Unreadable::BadSignature(signer) => RelayError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "SPONSOR_FAILED",
             "Failed to sponsor transaction",
         )
+        .details(format!(
+            "Signer hash does not equal hash of public key(s): {} != {}",
+            stacks::hex::encode(&[0; 20]),
+            stacks::hex::encode(signer),
+        ))
         .retry(None),
     }
 }
@@ -131,7 +184,11 @@ pub(crate) fn x402_reason(refusal: Refusal) -> &'static str {
         | Refusal::SenderNonceDuplicate { .. } => "conflicting_nonce",
         Refusal::SenderNonceGap { .. } => "transaction_held",
         Refusal::InsufficientFunds => "client_insufficient_funds",
-        Refusal::TooMuchChaining | Refusal::PoolFull | Refusal::RateLimited => "broadcast_failed",
+        Refusal::TooMuchChaining
+        | Refusal::PoolFull
+        | Refusal::RateLimited
+        | Refusal::Node(_)
+        | Refusal::Misread => "broadcast_failed",
         Refusal::Unavailable => "unexpected_settle_error",
     }
 }

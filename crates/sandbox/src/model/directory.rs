@@ -74,10 +74,12 @@ impl Directory {
         &mut self,
         stx_address: Option<String>,
         btc_address: Option<String>,
+        display_name: Option<String>,
         now_ms: u64,
     ) -> Agent {
         let made = self.make(now_ms);
-        self.push(Agent { stx_address, btc_address, ..made })
+        let display_name = display_name.unwrap_or(made.display_name);
+        self.push(Agent { stx_address, btc_address, display_name, ..made })
     }
 
     /// Registers a row that is wrong in the given way.

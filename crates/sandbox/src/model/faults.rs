@@ -83,6 +83,32 @@ pub(crate) struct Faults {
     pub(crate) api_down: bool,
     /// Answers in place of the real ones, word for word.
     pub(crate) scripted: Vec<Scripted>,
+    /// What the node says to every broadcast of the relay, in place of taking it.
+    pub(crate) node: Option<NodeFault>,
+    /// The relay has no wallet yet: it holds everything, unlooked at.
+    pub(crate) relay_cold: bool,
+    /// Today's relay keeps the sender nonce that it saw first until a payment has been held for
+    /// five minutes without a repeat, so a sender's second payment is held. So it was recorded;
+    /// off, because with it a payer's day is one payment each five minutes.
+    pub(crate) sender_state_stale: bool,
+}
+
+/// What a node can say to a broadcast (recorded with a node that was told to).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum NodeFault {
+    /// 503.
+    Unavailable,
+    /// 429.
+    Busy,
+    /// The sponsor cannot pay the fee; the relay blames the sender.
+    NotEnoughFunds,
+    FeeTooLow,
+    BadNonce,
+    TooMuchChaining,
+    SignatureValidation,
+    /// It takes the transaction, and the relay never hears so.
+    AnswerLost,
 }
 
 /// The two wire forms of the inbox's failures.
@@ -103,6 +129,9 @@ pub(crate) enum Gap {
     Hold,
     /// It is refused with `SENDER_NONCE_GAP`.
     Refuse,
+    /// It is accepted and waits, but the inbox cannot read the warning that comes with that and
+    /// answers 502, as recorded for a sender whom the relay had never seen.
+    Misread,
 }
 
 impl Default for Faults {
@@ -143,6 +172,9 @@ impl Default for Faults {
             queue_contention: false,
             api_down: false,
             scripted: Vec::new(),
+            node: None,
+            relay_cold: false,
+            sender_state_stale: false,
         }
     }
 }

@@ -1,26 +1,31 @@
 //! The world as a pure machine: synchronous, with the time as an argument.
 //!
 //! * [`chain`]: accounts, mempool, blocks; [`parcel`]: submitted bytes, read and verified;
-//! * [`relay`], [`wallet`], [`payment`]: the sponsor relay with its nonce pool;
+//! * [`relay`], [`door`], [`wallet`], [`payment`]: the sponsor relay with its nonce pool;
+//! * [`memory`], [`identifiers`]: what the relay has said before, and says again;
 //! * [`inbox`], [`directory`]: what AIBTC keeps;
 //! * [`faults`], [`script`]: the knobs; [`ledger`], [`stats`]: what is judged and counted.
 
 mod bech32;
 pub(crate) mod chain;
 pub(crate) mod directory;
+mod door;
 pub(crate) mod faults;
+pub(crate) mod identifiers;
 mod ids;
 pub(crate) mod inbox;
 pub(crate) mod ledger;
+pub(crate) mod memory;
 pub(crate) mod parcel;
 pub(crate) mod payment;
+mod proof;
 mod rate;
 pub(crate) mod relay;
 pub(crate) mod script;
 pub(crate) mod stats;
 #[cfg(test)]
 mod tests;
-mod wallet;
+pub(crate) mod wallet;
 
 use std::collections::HashSet;
 
@@ -35,12 +40,13 @@ pub(crate) use bech32::segwit;
 
 use chain::{Chain, TxIndex, TxState};
 use directory::Directory;
-use faults::{Faults, FaultsError, Generation};
+use faults::{Faults, FaultsError, Gap, Generation};
+use identifiers::Identifiers;
 use ids::Ids;
 use inbox::{Delivery, Inbox, Letter, Message};
 use ledger::{Ledger, Settled};
 use parcel::Parcel;
-use payment::PaymentStatus;
+use payment::{PaymentStatus, Stage};
 use rate::RateLimit;
 use relay::{Desk, Door, Mismatch, PaymentIndex, Refusal, Relay, Terms};
 use stats::Stats;
@@ -60,6 +66,7 @@ pub(crate) struct World {
     pub(crate) ledger: Ledger,
     pub(crate) faults: Faults,
     pub(crate) ids: Ids,
+    pub(crate) identifiers: Identifiers,
     stats: Stats,
     seen: HashSet<[u8; 32]>,
     headers: RateLimit<[u8; 32]>,
@@ -106,6 +113,7 @@ impl World {
             ledger: Ledger::default(),
             faults: Faults { stuck_count: options.stuck_nonce.into(), ..Faults::default() },
             ids: Ids::new(options.seed),
+            identifiers: Identifiers::default(),
             stats: Stats::default(),
             seen: HashSet::new(),
             headers: RateLimit::default(),
@@ -163,7 +171,11 @@ impl World {
         };
         let payment = self.submit(parcel, &door)?;
         self.inbox.stage(payment, letter);
-        Ok(payment)
+        let held = matches!(self.relay.payment(payment).stage, Stage::Held { .. });
+        match held && self.faults.gap == Gap::Misread {
+            true => Err(Refusal::Misread),
+            false => Ok(payment),
+        }
     }
 
     /// A payment to the relay.

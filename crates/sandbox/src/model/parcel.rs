@@ -25,32 +25,57 @@ pub(crate) enum Unreadable {
     Invalid,
     /// Standard authorisation, or a sponsor slot that is already filled.
     NotSponsored,
-    /// The signature is not the sender's.
-    BadSignature,
+    /// The signature is not this signer's.
+    BadSignature([u8; 20]),
     /// A transaction that does not move sBTC from its signer.
     NotATransfer,
 }
 
 impl Parcel {
-    /// Reads and verifies what came over the wire.
+    /// Reads and verifies what came over the wire, to be sponsored.
     pub(crate) fn read(text: &str, network: Network) -> Result<Parcel, Unreadable> {
-        let bytes = hex::decode(text).map_err(|_| {
-            Unreadable::Malformed("Transaction hex contains non-hex characters".into())
-        })?;
+        let bytes = bytes(text)?;
         wrong_network(&bytes, network)?;
-        let tx = stacks::decode(&bytes).map_err(|_| Unreadable::Invalid)?;
-        if tx.sponsor.is_none() || !tx.sponsor_slot_empty() {
+        Parcel::of(text, &bytes, network, Transaction::sponsor_slot_empty)
+    }
+
+    /// The same for `/settle`, which also passes on what its sender pays the fee of.
+    pub(crate) fn to_settle(text: &str, network: Network) -> Result<Parcel, Unreadable> {
+        let bytes = bytes(text)?;
+        wrong_network(&bytes, network)?;
+        Parcel::of(text, &bytes, network, |tx| !tx.sponsored() || tx.sponsor_slot_empty())
+    }
+
+    /// The same for `/verify`, which does not even look which network it is for.
+    pub(crate) fn to_verify(text: &str, network: Network) -> Result<Parcel, Unreadable> {
+        Parcel::of(text, &bytes(text)?, network, |_| true)
+    }
+
+    /// Whether somebody else is to pay the fee.
+    pub(crate) const fn sponsored(&self) -> bool {
+        self.tx.sponsored()
+    }
+
+    fn of(
+        text: &str,
+        bytes: &[u8],
+        network: Network,
+        wanted: impl FnOnce(&Transaction) -> bool,
+    ) -> Result<Parcel, Unreadable> {
+        let tx = stacks::decode(bytes).map_err(|_| Unreadable::Invalid)?;
+        if !wanted(&tx) {
             return Err(Unreadable::NotSponsored);
         }
-        tx.verify_origin().map_err(|_| Unreadable::BadSignature)?;
+        tx.verify_origin().map_err(|_| Unreadable::BadSignature(tx.origin.signer))?;
         let call = tx.sbtc_transfer().map_err(|_| Unreadable::NotATransfer)?;
-        let sender = tx.origin_address();
-        if call.sender != Principal::Standard(sender) {
+        if call.sender != Principal::Standard(tx.origin_address()) {
             return Err(Unreadable::NotATransfer);
         }
+        // The relay tells an address as one of its own network.
+        let told = Address::new(network.p2pkh_version(), tx.origin.signer);
         Ok(Parcel {
             digest: digest(text),
-            sender,
+            sender: told.unwrap_or(tx.origin_address()),
             nonce: tx.origin.nonce,
             recipient: call.recipient,
             amount: call.amount,
@@ -58,6 +83,11 @@ impl Parcel {
             tx,
         })
     }
+}
+
+fn bytes(text: &str) -> Result<Vec<u8>, Unreadable> {
+    let told = || Unreadable::Malformed("Transaction hex contains non-hex characters".into());
+    hex::decode(text).map_err(|_| told())
 }
 
 fn digest(text: &str) -> [u8; 32] {
@@ -95,7 +125,8 @@ mod tests {
         check(&bytes, Network::Mainnet, Ok(()));
         let mut forged = bytes.clone();
         forged[70] ^= 1;
-        check(&forged, Network::Mainnet, Err(Unreadable::BadSignature));
+        let signer = *key.address(Network::Mainnet).hash160();
+        check(&forged, Network::Mainnet, Err(Unreadable::BadSignature(signer)));
         check(&bytes[..bytes.len() - 1], Network::Mainnet, Err(Unreadable::Invalid));
         check(&[], Network::Mainnet, Err(Unreadable::Invalid));
         for (text, network) in

@@ -18,14 +18,23 @@ pub(crate) struct Payment {
 /// How far the relay has got with a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Ahead of its turn: waits for the sender's missing nonces until `expires_ms`.
-    Held { expires_ms: u64 },
+    /// Put aside until `expires_ms`.
+    Held { expires_ms: u64, why: Hold },
     /// The node refused the sponsor's nonce; tried again until `since_ms` is too long ago.
     Contended { since_ms: u64, tried_ms: u64 },
     /// In the node's mempool, or in a block.
     Sent { index: TxIndex },
     /// Given up. The bytes may be submitted again.
     Failed { reason: &'static str, error: &'static str },
+}
+
+/// What a payment that was put aside waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// Ahead of its turn: the sender's missing nonces.
+    Gap,
+    /// A wallet.
+    Capacity,
 }
 
 /// What `payment-status` says (wire facts: pending and settlement polling).

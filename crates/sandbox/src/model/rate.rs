@@ -26,6 +26,14 @@ impl<K: Eq + Hash> RateLimit<K> {
         }
         exceeded
     }
+
+    /// Counts one more, and says how many there were within the window, this one included.
+    pub(crate) fn count(&mut self, key: K, window_ms: u64, now_ms: u64) -> usize {
+        let recent = self.0.entry(key).or_default();
+        recent.retain(|at_ms| now_ms.saturating_sub(*at_ms) < window_ms);
+        recent.push_back(now_ms);
+        recent.len()
+    }
 }
 
 #[cfg(test)]

@@ -10,28 +10,30 @@
 
 use std::collections::HashMap;
 
-use stacks::{Address, Network, Principal, PrivateKey};
+use stacks::{Address, Network, PrivateKey};
 
 use crate::RelayVersion;
 
 use super::{
     chain::{Chain, Rejection, TxIndex},
-    faults::{Faults, Gap, take},
-    ids::Ids,
+    faults::{Gap, NodeFault, take},
+    memory::Memory,
     parcel::Parcel,
-    payment::{Payment, PaymentStatus, Stage},
+    payment::{Hold, Payment, PaymentStatus, Stage},
     rate::RateLimit,
     wallet::{Conditions, SendError, Wallet},
 };
 
-/// How long a repeat of the same bytes gets the first answer over HTTP (wire facts: dedup).
-const REMEMBERED_MS: u64 = 300_000;
+pub(crate) use super::door::{Desk, Door, Mismatch, Refusal, Terms};
+
 /// Unconfirmed transactions per wallet beyond which none is assigned.
 pub(crate) const IN_FLIGHT_MAX: usize = 20;
 /// Today's relay keeps so many free.
 const HEADROOM_MIN: usize = 2;
-/// How long a gap may stay open, and how long a contended payment is tried.
-const HELD_MS: u64 = 300_000;
+/// How long a gap may stay open, after how long what the relay believes of a sender is looked up
+/// again, and how long a contended payment is tried.
+const HELD_MS: u64 = 900_000;
+const REPAIR_MS: u64 = 300_000;
 const CONTENDED_MS: u64 = 25_000;
 const CONTENDED_RETRY_MS: u64 = 5_000;
 
@@ -43,87 +45,18 @@ pub(crate) struct Relay {
     payments: Vec<Payment>,
     by_digest: HashMap<[u8; 32], usize>,
     by_id: HashMap<String, usize>,
-    /// When the HTTP side last recorded a success for these bytes.
-    remembered: HashMap<[u8; 32], u64>,
-    /// Direct posts by sender.
+    /// What the HTTP side said of the bytes that it took.
+    pub(crate) memory: Memory,
+    /// Direct posts by sender, and posts that were none by address.
     pub(crate) posts: RateLimit<Address>,
+    pub(crate) malformed: RateLimit<String>,
+    /// The next nonce of each sender, as it was when the sender was first seen.
+    first_seen: HashMap<Address, u64>,
     /// Conflicts given out, with the time of the last.
     pub(crate) conflicts: u64,
     pub(crate) last_conflict_ms: Option<u64>,
-}
-
-/// By which door a payment comes in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
-    /// `POST /relay`, `POST /settle`, and the inbox of March: checks what is to be paid, unless
-    /// the bytes are remembered.
-    Http(Terms),
-    /// The service binding that today's inbox uses: looks at sender nonces first, remembers bytes
-    /// as long as their payment, and does not look at whom they pay.
-    Rpc,
-}
-
-/// What a payment has to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Terms {
-    /// Compared without regard to case, as the relay does.
-    pub(crate) recipient: String,
-    pub(crate) amount_min: u128,
-}
-
-impl Terms {
-    pub(crate) fn check(&self, parcel: &Parcel) -> Result<(), Mismatch> {
-        self.compare(&parcel.recipient, parcel.amount)
-    }
-
-    pub(crate) fn compare(&self, recipient: &Principal, amount: u128) -> Result<(), Mismatch> {
-        if !recipient.to_string().eq_ignore_ascii_case(&self.recipient) {
-            return Err(Mismatch::Recipient);
-        }
-        (amount >= self.amount_min).then_some(()).ok_or(Mismatch::Amount)
-    }
-}
-
-/// How a payment differs from its terms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mismatch {
-    Recipient,
-    Amount,
-}
-
-/// Why the relay did not take a payment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    Mismatch(Mismatch),
-    NonceConflict(Rejection),
-    TooMuchChaining,
-    /// No wallet has room.
-    PoolFull,
-    SenderNonceStale {
-        nonce: u64,
-    },
-    SenderNonceDuplicate {
-        nonce: u64,
-    },
-    SenderNonceGap {
-        nonce: u64,
-        expected: u64,
-    },
-    InsufficientFunds,
-    RateLimited,
-    /// A 5xx before anything was done.
-    Unavailable,
-    /// These bytes were given up before, and are no better now.
-    FailedAgain,
-}
-
-/// What surrounds one submission.
-#[derive(Debug)]
-pub(crate) struct Desk<'a> {
-    pub(crate) chain: &'a mut Chain,
-    pub(crate) faults: &'a mut Faults,
-    pub(crate) ids: &'a mut Ids,
-    pub(crate) now_ms: u64,
+    /// When a look at the indexer last showed a hole below what the relay had sent.
+    pub(crate) last_gap_ms: Option<u64>,
 }
 
 /// Where a payment is kept.
@@ -139,10 +72,13 @@ impl Relay {
             payments: Vec::new(),
             by_digest: HashMap::new(),
             by_id: HashMap::new(),
-            remembered: HashMap::new(),
+            memory: Memory::default(),
             posts: RateLimit::default(),
+            malformed: RateLimit::default(),
+            first_seen: HashMap::new(),
             conflicts: 0,
             last_conflict_ms: None,
+            last_gap_ms: None,
         }
     }
 
@@ -164,6 +100,10 @@ impl Relay {
         let known = self.by_digest.get(&parcel.digest).copied();
         if let Some(index) = known.filter(|index| self.remembers(*index, door, desk.now_ms)) {
             return Ok(PaymentIndex(index));
+        }
+        if desk.faults.relay_cold {
+            let stage = held(desk, Hold::Capacity);
+            return Ok(self.file(desk, parcel, known, stage));
         }
         if let Door::Http(terms) = door {
             terms.check(parcel).map_err(Refusal::Mismatch)?;
@@ -201,9 +141,9 @@ impl Relay {
     fn next_stage(&mut self, desk: &mut Desk<'_>, index: usize) -> Option<Stage> {
         let payment = &self.payments[index];
         match payment.stage {
-            Stage::Held { expires_ms } => {
+            Stage::Held { expires_ms, why } => {
                 let parcel = payment.parcel.clone();
-                self.unhold(desk, &parcel, expires_ms)
+                self.unhold(desk, &parcel, expires_ms, why)
             }
             Stage::Contended { since_ms, tried_ms } => {
                 let parcel = payment.parcel.clone();
@@ -217,10 +157,7 @@ impl Relay {
         let payment = &self.payments[index];
         match door {
             Door::Rpc => !matches!(payment.stage, Stage::Failed { .. }),
-            Door::Http(_) => {
-                let at_ms = self.remembered.get(&payment.parcel.digest);
-                at_ms.is_some_and(|at_ms| now_ms.saturating_sub(*at_ms) < REMEMBERED_MS)
-            }
+            Door::Http(_) => self.memory.knows(&payment.parcel.digest, now_ms),
         }
     }
 
@@ -247,7 +184,7 @@ impl Relay {
             }
         }
         if matches!(stage, Stage::Sent { .. }) {
-            self.remembered.insert(parcel.digest, desk.now_ms);
+            self.memory.note(parcel.digest, desk.now_ms);
         }
         PaymentIndex(index)
     }
@@ -261,16 +198,16 @@ impl Relay {
     ) -> Result<Stage, Refusal> {
         let nonce = parcel.nonce;
         let account = desk.chain.account(&parcel.sender);
-        let expected = desk.chain.seems_free(&parcel.sender, 0);
+        let expected = self.expected(desk, &parcel.sender);
         if *door == Door::Rpc && nonce < account.nonce {
             return Err(Refusal::SenderNonceStale { nonce });
         }
         if *door == Door::Rpc && account.waiting(nonce).is_some() {
             return Err(Refusal::SenderNonceDuplicate { nonce });
         }
-        if self.version == RelayVersion::Today && nonce > expected {
+        if self.version == RelayVersion::Today && nonce > expected && parcel.sponsored() {
             return match desk.faults.gap {
-                Gap::Hold => Ok(Stage::Held { expires_ms: desk.now_ms + HELD_MS }),
+                Gap::Hold | Gap::Misread => Ok(held(desk, Hold::Gap)),
                 Gap::Refuse => Err(Refusal::SenderNonceGap { nonce, expected }),
             };
         }
@@ -279,19 +216,67 @@ impl Relay {
 
     /// Assigns a sponsor nonce and broadcasts; today's relay tries a second time.
     fn send(&mut self, desk: &mut Desk<'_>, parcel: &Parcel) -> Result<TxIndex, Refusal> {
+        if !parcel.sponsored() {
+            let sent = Wallet::pass_on(desk.chain, parcel, conditions(desk));
+            return sent.map_err(|error| self.refused(error, desk.now_ms));
+        }
         let turn = self.next_wallet(desk.chain).ok_or(Refusal::PoolFull)?;
+        if let Some(fault) = desk.faults.node {
+            return self.send_to_faulty(desk, parcel, turn, fault);
+        }
         let mut sent = self.try_send(desk, parcel, turn);
         if sent.is_err() && self.version == RelayVersion::Today {
             sent = self.try_send(desk, parcel, turn);
             if sent.is_err() {
-                self.wallets[turn].resync(desk.chain);
+                self.look_again(desk, turn);
             }
         }
-        sent.map_err(|error| match error {
-            SendError::Rejected(Rejection::TooMuchChaining) => Refusal::TooMuchChaining,
-            SendError::Rejected(rejection) => self.conflict(rejection, desk.now_ms),
-            SendError::Sponsor => Refusal::Unavailable,
+        sent.map_err(|error| self.refused(error, desk.now_ms))
+    }
+
+    /// Takes the wallet's nonce from the indexer, and notices a hole that shows there.
+    fn look_again(&mut self, desk: &Desk<'_>, turn: usize) {
+        let wallet = &mut self.wallets[turn];
+        wallet.resync(desk.chain);
+        if !desk.chain.nonces(&wallet.address).missing.is_empty() {
+            self.last_gap_ms = Some(desk.now_ms);
+        }
+    }
+
+    /// A node that is made to misbehave. Today's relay has used the nonce up all the same, and so
+    /// leaves a hole; that of March gives it out again.
+    fn send_to_faulty(
+        &mut self,
+        desk: &mut Desk<'_>,
+        parcel: &Parcel,
+        turn: usize,
+        fault: NodeFault,
+    ) -> Result<TxIndex, Refusal> {
+        if fault == NodeFault::AnswerLost {
+            let sent = self.try_send(desk, parcel, turn);
+            let sent = sent.map_err(|error| self.refused(error, desk.now_ms))?;
+            // March asks the node again, hears that it has the transaction, and is content.
+            let heard = self.version == RelayVersion::March;
+            return heard.then_some(sent).ok_or(Refusal::Node(fault));
+        }
+        let nonce = self.wallets[turn].assign(desk.chain, desk.now_ms);
+        if self.version == RelayVersion::March {
+            self.wallets[turn].head = nonce;
+        }
+        Err(match fault {
+            NodeFault::BadNonce => self.conflict(Rejection::BadNonce, desk.now_ms),
+            NodeFault::TooMuchChaining => Refusal::TooMuchChaining,
+            NodeFault::NotEnoughFunds => Refusal::InsufficientFunds,
+            fault => Refusal::Node(fault),
         })
+    }
+
+    fn refused(&mut self, error: SendError, now_ms: u64) -> Refusal {
+        match error {
+            SendError::Rejected(Rejection::TooMuchChaining) => Refusal::TooMuchChaining,
+            SendError::Rejected(rejection) => self.conflict(rejection, now_ms),
+            SendError::Sponsor => Refusal::Unavailable,
+        }
     }
 
     fn try_send(
@@ -302,12 +287,7 @@ impl Relay {
     ) -> Result<TxIndex, SendError> {
         let wallet = &mut self.wallets[turn];
         let nonce = wallet.assign(desk.chain, desk.now_ms);
-        let conditions = Conditions {
-            now_ms: desk.now_ms,
-            confirm_delay_ms: desk.faults.confirm_delay_ms,
-            doomed: desk.faults.chain_abort > 0,
-            dropped: desk.faults.dropped > 0,
-        };
+        let conditions = conditions(desk);
         let sent = wallet.send(desk.chain, parcel, nonce, conditions);
         match (&sent, self.version) {
             (Ok(_), _) => {
@@ -342,13 +322,32 @@ impl Relay {
         Some(found)
     }
 
-    fn unhold(&mut self, desk: &mut Desk<'_>, parcel: &Parcel, expires_ms: u64) -> Option<Stage> {
+    /// The nonce that the relay believes to be the sender's next.
+    pub(crate) fn expected(&mut self, desk: &Desk<'_>, sender: &Address) -> u64 {
+        let shown = desk.chain.seems_free(sender, 0);
+        let first = *self.first_seen.entry(*sender).or_insert(shown);
+        if desk.faults.sender_state_stale { first } else { shown }
+    }
+
+    fn unhold(
+        &mut self,
+        desk: &mut Desk<'_>,
+        parcel: &Parcel,
+        expires_ms: u64,
+        why: Hold,
+    ) -> Option<Stage> {
         let account = desk.chain.account(&parcel.sender);
+        if why == Hold::Capacity && desk.faults.relay_cold {
+            return None;
+        }
+        if desk.now_ms + HELD_MS >= expires_ms + REPAIR_MS {
+            self.first_seen.remove(&parcel.sender);
+        }
         if parcel.nonce < account.nonce || account.waiting(parcel.nonce).is_some() {
             let error = "Sender nonce was used by another transaction";
             return Some(Stage::Failed { reason: "sender_nonce_stale", error });
         }
-        if parcel.nonce == desk.chain.seems_free(&parcel.sender, 0) {
+        if parcel.nonce == self.expected(desk, &parcel.sender) {
             return self.send(desk, parcel).ok().map(|index| Stage::Sent { index });
         }
         let error = "Sender nonce gap was not filled in time";
@@ -374,8 +373,27 @@ impl Relay {
         })
     }
 
+    /// Every payment that waits for nonces or room, by sender.
+    pub(crate) fn held(&self) -> impl Iterator<Item = &Payment> {
+        self.payments.iter().filter(|payment| matches!(payment.stage, Stage::Held { .. }))
+    }
+
     /// How a payment stands.
     pub(crate) fn status(&self, chain: &Chain, index: PaymentIndex) -> PaymentStatus {
         self.payment(index).status(chain)
+    }
+}
+
+/// Put aside for as long as the relay puts things aside, from now.
+fn held(desk: &Desk<'_>, why: Hold) -> Stage {
+    Stage::Held { expires_ms: desk.now_ms + HELD_MS, why }
+}
+
+fn conditions(desk: &Desk<'_>) -> Conditions {
+    Conditions {
+        now_ms: desk.now_ms,
+        confirm_delay_ms: desk.faults.confirm_delay_ms,
+        doomed: desk.faults.chain_abort > 0,
+        dropped: desk.faults.dropped > 0,
     }
 }

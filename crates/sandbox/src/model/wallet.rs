@@ -1,6 +1,6 @@
 //! A sponsor wallet: its key and the relay's idea of its next nonce.
 
-use stacks::{Address, Network, PrivateKey, TxId};
+use stacks::{Address, Network, PrivateKey, Transaction};
 
 use super::{
     chain::{Chain, Rejection, Tx, TxIndex, TxState},
@@ -72,7 +72,7 @@ impl Wallet {
         // Signing is slow; the node would refuse for the nonces alone.
         chain.admits(&parcel.sender, parcel.nonce)?;
         chain.admits(&self.address, nonce)?;
-        let txid = self.seal(parcel, nonce)?;
+        let txid = self.sealed(parcel, nonce)?.txid();
         let index = chain.broadcast(Tx {
             txid,
             sender: parcel.sender,
@@ -93,8 +93,33 @@ impl Wallet {
         Ok(index)
     }
 
-    fn seal(&self, parcel: &Parcel, nonce: u64) -> Result<TxId, SendError> {
-        let sealed = stacks::sponsor(&parcel.tx, &self.key, nonce, FEE);
-        sealed.map(|tx| tx.txid()).map_err(|_| SendError::Sponsor)
+    /// Broadcasts what its sender pays the fee of: no wallet of the relay has a part in it.
+    pub(crate) fn pass_on(
+        chain: &mut Chain,
+        parcel: &Parcel,
+        conditions: Conditions,
+    ) -> Result<TxIndex, SendError> {
+        chain.admits(&parcel.sender, parcel.nonce)?;
+        Ok(chain.broadcast(Tx {
+            txid: parcel.tx.txid(),
+            sender: parcel.sender,
+            origin_nonce: parcel.nonce,
+            sponsor: parcel.sender,
+            sponsor_nonce: parcel.nonce,
+            fee: parcel.tx.origin.fee,
+            recipient: parcel.recipient.clone(),
+            amount: parcel.amount,
+            memo: parcel.memo.clone(),
+            broadcast_ms: conditions.now_ms,
+            eligible_ms: conditions.now_ms.saturating_add(conditions.confirm_delay_ms),
+            dropped: conditions.dropped,
+            doomed: conditions.doomed,
+            state: TxState::Pending,
+        })?)
+    }
+
+    /// The transaction with the sponsor's part: the same for the same nonce.
+    pub(crate) fn sealed(&self, parcel: &Parcel, nonce: u64) -> Result<Transaction, SendError> {
+        stacks::sponsor(&parcel.tx, &self.key, nonce, FEE).map_err(|_| SendError::Sponsor)
     }
 }

@@ -3,4 +3,5 @@
 
 mod harness;
 mod inbox;
+mod relay;
 mod services;
