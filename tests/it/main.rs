@@ -14,6 +14,7 @@
 mod claims;
 mod cli;
 mod cluster;
+mod conformance;
 mod faults;
 mod fence;
 mod garbage;

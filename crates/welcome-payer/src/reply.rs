@@ -70,6 +70,9 @@ fn unreadable(response: &Response) -> Option<String> {
 }
 
 #[cfg(test)]
+mod recorded;
+
+#[cfg(test)]
 mod tests {
     use serde_json::json;
 
