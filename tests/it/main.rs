@@ -15,6 +15,7 @@ mod claims;
 mod cli;
 mod cluster;
 mod conformance;
+mod doctor;
 mod faults;
 mod fence;
 mod garbage;

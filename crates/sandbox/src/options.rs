@@ -17,7 +17,8 @@ pub struct Options {
     pub block_ms: u64,
     /// The sBTC of every account that nobody has set, in sats.
     pub sender_sats: u64,
-    /// The inbox takes mainnet addresses only, so a testnet world has a relay but no inbox.
+    /// Of every address, term and transaction. AIBTC's own inbox takes mainnet addresses only;
+    /// this one follows the network, so that all else can be tried on testnet too.
     pub network: Network,
     /// Begin with one nonce of the relay stuck in the node's mempool.
     pub stuck_nonce: bool,

@@ -41,6 +41,7 @@ impl Job {
         let mut settings = Settings {
             agents,
             relay: "march".to_owned(),
+            network: stacks::Network::Mainnet,
             block: Duration::from_millis(50),
             every: Duration::from_millis(500),
             unconfirmed_after: Duration::from_secs(2),

@@ -62,6 +62,12 @@ impl Servers {
         urls.join(",")
     }
 
+    /// The monitoring ports of all nodes, separated by commas.
+    pub(crate) fn monitors(&self) -> String {
+        let urls: Vec<_> = self.nodes.iter().map(Node::monitor).collect();
+        urls.join(",")
+    }
+
     pub(crate) fn url_of(&self, node: usize) -> String {
         self.nodes[node].url()
     }

@@ -9,7 +9,7 @@ use super::check::Check;
 use crate::{
     file::PAYER,
     look::{Pulse, Seen},
-    show::{ago, line},
+    show::{lasts, line},
 };
 
 /// What the fleet shows of itself.
@@ -102,8 +102,8 @@ fn gate(name: &GateName, seen: &Seen, alive: &Alive) -> Check {
         let remedy = format!("look at `portcullis gate history {name}`, then apply again");
         return Check::fail(called, doubt, remedy);
     };
-    let since = ago(gate.since, alive.now);
-    let measured = format!("{} since {since}: {}", gate.state.told(), why(gate));
+    let time = lasts(alive.now.since(gate.since));
+    let measured = format!("{} for {time}: {}", gate.state.told(), why(gate));
     match gate.state {
         GateState::Closed => Check::fail(called, measured, opening(name, &gate.remedy)),
         _ => Check::warn(
@@ -124,9 +124,11 @@ fn why(gate: &domain::Gate) -> String {
 }
 
 fn opening(name: &GateName, remedy: &str) -> String {
-    let clear = remedy.split_whitespace().collect::<Vec<_>>().join(" ");
-    let clear =
-        if clear.is_empty() { "clear the cause".to_owned() } else { line(&clear, REMEDY_MAX) };
+    let clear = match line(&remedy.split_whitespace().collect::<Vec<_>>().join(" "), REMEDY_MAX) {
+        none if none.is_empty() => "clear the cause.".to_owned(),
+        whole if whole.ends_with(['.', '!', '?', '…']) => whole,
+        open => format!("{open}."),
+    };
     format!("{clear} Then: portcullis gate open {name} --note \"what was done\"")
 }
 

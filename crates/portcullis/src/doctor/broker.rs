@@ -172,9 +172,10 @@ fn leaders(said: &[Said<Standing>], clustered: bool) -> Check {
     let Some(copies) = there().map(|it| it.copies).min() else {
         return Check::not_asked("leaders", "there are no streams yet", "");
     };
-    let measured = match there().find_map(|it| it.leader.clone()) {
-        Some(leader) => format!("every stream is led ({leader}), {copies} copies of each"),
-        None => "a single server leads all, with the only copy".to_owned(),
+    let leader = there().find_map(|it| it.leader.as_deref()).unwrap_or("one server");
+    let measured = match clustered {
+        false => "a single server leads every stream, and has the only copy".to_owned(),
+        true => format!("every stream is led ({}), with {copies} copies", short(leader)),
     };
     if clustered && copies < 3 {
         let remedy = format!("in a cluster keep three: `{APPLY} --replicas 3`");

@@ -81,6 +81,33 @@ fn the_shipped_example() {
     assert_eq!(load("told.toml", &told.join("\n")).unwrap().0, config);
 }
 
+/// The values for testnet that the example shows beside its own make a sound file, in which
+/// nothing is left of mainnet.
+#[test]
+fn the_shipped_example_on_testnet() {
+    let text = include_str!("../../../../deploy/portcullis.toml");
+    let mut lines: Vec<&str> = Vec::new();
+    for line in text.lines() {
+        match line.strip_prefix("# testnet: ") {
+            Some(setting) => {
+                let (key, _) = setting.split_once(" = ").unwrap();
+                let replaced = lines.pop().unwrap();
+                assert!(replaced.trim_start_matches("# ").starts_with(key), "{replaced}: {line}");
+                lines.push(setting);
+            }
+            None => lines.push(line),
+        }
+    }
+    let (config, warnings) = load("testnet.toml", &lines.join("\n")).unwrap();
+    assert_eq!(warnings, []);
+    let (told, payer) = (format!("{config:?}"), config.payer.unwrap());
+    for mainnet in ["mainnet", "x402-relay.aibtc.com", "url: \"https://aibtc.com"] {
+        assert!(!told.contains(mainnet), "{mainnet} is left in {told}");
+    }
+    assert_eq!(payer.relay_url, "https://x402-relay.aibtc.dev");
+    assert_eq!(payer.stacks_url, "https://api.testnet.hiro.so");
+}
+
 /// The sandbox's file is sound and asks nobody but the sandbox.
 #[test]
 fn the_file_of_the_sandbox() {

@@ -68,6 +68,7 @@ impl NonceConflict {
         Settings {
             agents: usize::try_from(self.agents).unwrap_or(usize::MAX),
             relay: self.relay.clone(),
+            network: stacks::Network::Mainnet,
             block: Duration::from_millis(50),
             every: CYCLE,
             unconfirmed_after: Duration::from_secs(2),

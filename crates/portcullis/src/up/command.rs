@@ -74,6 +74,7 @@ pub async fn run(args: &Args, shutdown: CancellationToken) -> anyhow::Result<()>
     let settings = Settings {
         agents: args.agents,
         relay: args.relay.clone(),
+        network: stacks::Network::Mainnet,
         block: Duration::from_millis(100),
         every: Duration::from_secs(5),
         unconfirmed_after: Duration::from_secs(5),

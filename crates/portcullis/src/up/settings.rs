@@ -1,11 +1,15 @@
 use std::time::Duration;
 
+use stacks::Network;
+
 /// How the main job runs against the stand-in world.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub agents: usize,
     /// Which published relay the world imitates: `march` or `today`.
     pub relay: String,
+    /// Which of the two chains the world has.
+    pub network: Network,
     /// Time between two blocks of the world's chain.
     pub block: Duration,
     /// Time between two cycles of the sensor.
@@ -52,7 +56,7 @@ remedy = "look whether the Stacks API answers again"
 [sensors.aibtc-directory.directory]
 url = "{url}/api"
 kind = "welcome"
-network = "mainnet"
+network = "{network}"
 every = {every}
 cap_cycle = {cap}
 cap_day = {cap_day}
@@ -60,7 +64,7 @@ purpose = "welcome"
 message = "Welcome, {{name}}! Here are 100 sats to get you started."
 
 [payer]
-network = "mainnet"
+network = "{network}"
 inbox_url = "{url}/api"
 relay_url = "{url}/relay-host"
 stacks_url = "{url}"
@@ -72,6 +76,7 @@ ask_every = "1s"
 depth = 1
 "#,
             cap_day = cap * 10,
+            network = self.network,
         )
     }
 }

@@ -57,6 +57,7 @@ impl World {
                 ("--listen", listen),
                 ("--agents", settings.agents.to_string()),
                 ("--relay", settings.relay.clone()),
+                ("--network", settings.network.to_string()),
                 ("--block-ms", settings.block.as_millis().to_string()),
             ]
             .into_iter()

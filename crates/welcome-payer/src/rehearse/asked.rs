@@ -141,15 +141,19 @@ pub(crate) async fn nonce(scene: &Scene<'_>) -> (Looked, Option<u64>) {
             return (told_of(Found::Refused, format!("wallet.sender-nonce: {evidence}")), None);
         }
     };
-    let room = wallet.map(|wallet| room_in_chain(&wallet, &facts, scene.payer.in_flight));
-    match room {
-        None => (told_of(Found::Silent, "there is no record to go by".to_owned()), None),
-        Some(Ok(nonce)) => {
-            let on_chain = facts.chain_next;
-            let said = format!("{nonce}; the chain expects {on_chain}");
-            (told_of(Found::Fine, said), Some(nonce))
+    let Some(wallet) = wallet else {
+        return (told_of(Found::Silent, "there is no record to go by".to_owned()), None);
+    };
+    let on_chain = facts.chain_next;
+    match room_in_chain(&wallet, &facts, scene.payer.in_flight) {
+        Ok(nonce) => {
+            (told_of(Found::Fine, format!("{nonce}; the chain expects {on_chain}")), Some(nonce))
         }
-        Some(Err(full)) => (told_of(Found::Refused, format!("it would wait: {full}")), None),
+        // Shown with the nonce that comes next, which nobody takes here.
+        Err(full) => {
+            let nonce = wallet.holes.first().copied().unwrap_or(wallet.next);
+            (told_of(Found::Refused, format!("it would wait: {full}")), Some(nonce))
+        }
     }
 }
 

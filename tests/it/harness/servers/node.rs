@@ -71,6 +71,11 @@ impl Node {
         format!("nats://127.0.0.1:{}", self.ports.client.number)
     }
 
+    /// Where it tells of itself.
+    pub(super) fn monitor(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.watch.number)
+    }
+
     pub(super) const fn is_down(&self) -> bool {
         self.down
     }
