@@ -10,6 +10,7 @@ use super::{
     session::{ChainWord, InboxWord, Leave, Mode},
     step::{Standing, Step, answer},
     told,
+    wallet::{self, NoRoom},
 };
 use crate::classify::{Answer, Failure};
 
@@ -215,11 +216,29 @@ impl Standing<'_> {
         if let Some(time) = doubt.not_before.filter(|time| self.now < *time) {
             return answer(told::held_back(doubt, time.since(self.now)));
         }
+        if let Some(step) = self.out_of_turn(signed.nonce) {
+            return step;
+        }
         match &self.session.leave {
             None => Step::CheckLeave { sent: true },
             Some(Leave::Granted) => self.send(payment, signed, Some(sent)),
             Some(Leave::NotYet { gate, why }) => answer(told::held(gate.clone(), why)),
             Some(Leave::Never { why }) => self.stranded(payment, signed, doubt, why),
+        }
+    }
+
+    /// What comes before sending this nonce again: all unsettled ones before it are in the
+    /// mempool, or past. A sponsor that is asked for the later one first makes each wait for the
+    /// other. `None`: it is its turn.
+    fn out_of_turn(&self, nonce: u64) -> Option<Step> {
+        wallet::before(self.wallet, nonce).next()?;
+        match &self.session.world {
+            None => Some(Step::AskWallet),
+            Some(Err(silent)) => Some(answer(told::failed_for("chain.unavailable", silent))),
+            Some(Ok(facts)) => {
+                let first = wallet::unseen_before(self.wallet, facts, nonce)?;
+                Some(answer(told::held(None, &NoRoom::Unseen { nonce: first }.to_string())))
+            }
         }
     }
 

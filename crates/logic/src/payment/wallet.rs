@@ -49,13 +49,24 @@ pub fn room_in_chain(wallet: &Wallet, facts: &WalletFacts, in_flight: u32) -> Re
         return Err(NoRoom::Full { unfinished, limit });
     }
     let nonce = room(wallet, in_flight)?;
-    let past = facts.chain_next.max(wallet.spent);
-    let seen = |held: u64| held < past || facts.mempool.contains(&held);
-    let open = wallet.unfinished.iter().filter(|holder| holder.settled.is_none());
-    match open.map(|holder| holder.nonce).find(|held| *held < nonce && !seen(*held)) {
+    match unseen_before(wallet, facts, nonce) {
         Some(nonce) => Err(NoRoom::Unseen { nonce }),
         None => Ok(nonce),
     }
+}
+
+/// An unsettled payment before `nonce` that is neither seen in the mempool nor past, by its
+/// nonce: it goes first, at the first post and at every later one.
+pub(super) fn unseen_before(wallet: &Wallet, facts: &WalletFacts, nonce: u64) -> Option<u64> {
+    let past = facts.chain_next.max(wallet.spent);
+    let seen = |held: u64| held < past || facts.mempool.contains(&held);
+    before(wallet, nonce).filter(|held| !seen(*held)).min()
+}
+
+/// The nonces before this one that unsettled payments hold.
+pub(super) fn before(wallet: &Wallet, nonce: u64) -> impl Iterator<Item = u64> {
+    let open = wallet.unfinished.iter().filter(|holder| holder.settled.is_none());
+    open.map(|holder| holder.nonce).filter(move |held| *held < nonce)
 }
 
 /// Which payments are to be worked for a request, in this order: every unfinished one ahead

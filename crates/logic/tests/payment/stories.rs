@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use domain::{Blame, Outcome};
+use domain::{Blame, Outcome, Unfinished};
 use logic::{
     classify::{Answer, Failure},
-    payment::{ChainWord, Leave, Mode, Session},
+    payment::{ChainWord, Leave, Mode, Session, WalletFacts},
 };
 
 use crate::{
     story::{Story, check, order, staged},
-    world::failure,
+    world::{failure, key},
 };
 
 /// A conflict fails the attempt for its cause and leaves the payment in doubt; after the gate
@@ -52,6 +52,26 @@ fn redeems_what_the_chain_has() {
     story.chain = ChainWord::Settled { txid: "cd".to_owned() };
     check(&story.request(), "completed");
     assert_eq!(story.told, ["redeem", "settled"]);
+}
+
+/// What is sent again keeps its turn: while a payment with a lower nonce is neither seen in the
+/// mempool nor past, nothing of a later nonce goes out.
+#[test]
+fn sends_again_in_the_order_of_nonces() {
+    let mut story = Story::new();
+    let lower = Unfinished { nonce: 6, payment: key(2), sent: true, settled: None };
+    story.wallet.unfinished.push(lower);
+    story.world = WalletFacts { chain_next: 6, mempool: vec![6] };
+    check(&story.request(), "failed relay.nonce-conflict");
+    assert_eq!(story.told[1], "sign 7");
+    story.post = Answer::Delivered { message: Some("msg_1".to_owned()), txid: None };
+    // The node has dropped the first meanwhile.
+    story.world.mempool.clear();
+    check(&story.request(), "held");
+    assert!(story.told.is_empty(), "{:?}", story.told);
+    story.world.mempool = vec![6];
+    check(&story.request(), "completed");
+    assert_eq!(story.told, ["sent", "post", "settled"]);
 }
 
 /// Paid, and the inbox refuses to deliver for it: told as such, and never paid again. Whoever
