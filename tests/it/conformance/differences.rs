@@ -98,12 +98,8 @@ pub(crate) const UNREPRODUCED: &[Unreproduced] = &[
 ];
 
 pub(crate) const DIFFERENCES: &[Difference] = &[
-    Difference {
-        recording: "03-",
-        exchange: "",
-        at: "$.details",
-        why: "how a parser words what is no JSON",
-    },
+    worded("not JSON"),
+    worded("empty body"),
     mixed("$.isValid"),
     mixed("$.payer"),
     mixed("$.invalidReason"),
@@ -117,6 +113,15 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     counted("end: GET /status/sponsor", "$.noncePool.conflictsDetected"),
     counted("end: GET /nonce/stats", "$.stats.conflictsDetected"),
 ];
+
+const fn worded(exchange: &'static str) -> Difference {
+    Difference {
+        recording: "03-",
+        exchange,
+        at: "$.details",
+        why: "how a parser words what is no JSON",
+    }
+}
 
 const fn mixed(at: &'static str) -> Difference {
     Difference {
