@@ -6,9 +6,9 @@ mod recorded;
 
 use recorded::{ErrorVector, TransferVector, vectors};
 use stacks::{
-    Address, AddressError, ConditionOn, KeyEncoding, KeyError, NameError, Network, Principal,
-    PrincipalError, PrivateKey, Transfer, TransferError, decode, hex, sbtc_contract, sign_transfer,
-    sponsor,
+    Address, AddressError, ConditionOn, KeyEncoding, KeyError, NameError, Network, Payload,
+    PostCondition, Principal, PrincipalError, PrivateKey, Transfer, TransferError, decode, hex,
+    sbtc_contract, sign_transfer, sponsor,
 };
 
 fn transfer_of(vector: &TransferVector) -> Transfer {
@@ -102,6 +102,33 @@ fn decodes_what_was_recorded() {
         assert_eq!(call.memo.map(|memo| hex::encode(&memo)), vector.memo_hex);
         let is_contract = matches!(call.recipient, Principal::Contract(_));
         assert_eq!(is_contract, vector.recipient_kind == "contract", "{}", vector.id);
+    }
+}
+
+/// What we sign names the recorded asset and function, in the recorded modes, and leaves the
+/// sponsor's slot as stacks.js leaves it.
+#[test]
+fn signs_in_the_recorded_modes() {
+    let vectors = vectors();
+    let known = vectors.constants;
+    for vector in vectors.transfers {
+        let key = PrivateKey::from_hex(&vector.private_key_01).unwrap();
+        let bytes = sign_transfer(&transfer_of(&vector), &key).unwrap().bytes;
+        assert_eq!((bytes[5], bytes[6]), (known.auth_type_sponsored, known.hash_mode_p2pkh));
+        // Auth byte, two spending conditions of 103 bytes, then the two modes.
+        let modes = (bytes[6 + 2 * 103], bytes[6 + 2 * 103 + 1]);
+        assert_eq!(modes, (known.anchor_mode_any, known.post_condition_mode_deny));
+        let transaction = decode(&bytes).unwrap();
+        let signer = transaction.sponsor.unwrap().signer;
+        assert_eq!(hex::encode(&signer), known.placeholder_sponsor_signer_hash160);
+        let Payload::ContractCall(call) = &transaction.payload else { panic!("{}", vector.id) };
+        assert_eq!(call.function.to_string(), vector.function_name);
+        let [PostCondition::Fungible { asset, .. }] = &transaction.post_conditions[..] else {
+            panic!("{}", vector.id)
+        };
+        assert_eq!(asset.name.to_string(), vector.asset_name);
+        assert_eq!(asset.name.to_string(), known.asset_name);
+        assert_eq!(asset.contract.to_string(), vector.contract);
     }
 }
 

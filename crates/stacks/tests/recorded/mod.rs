@@ -19,6 +19,12 @@ pub(crate) struct Vectors {
 #[derive(Deserialize)]
 pub(crate) struct Constants {
     pub(crate) sbtc_contract: ByNetwork<String>,
+    pub(crate) asset_name: String,
+    pub(crate) auth_type_sponsored: u8,
+    pub(crate) hash_mode_p2pkh: u8,
+    pub(crate) anchor_mode_any: u8,
+    pub(crate) post_condition_mode_deny: u8,
+    pub(crate) placeholder_sponsor_signer_hash160: String,
     pub(crate) caip2: ByNetwork<String>,
     pub(crate) tx_version: ByNetwork<u8>,
     pub(crate) chain_id: ByNetwork<u32>,
@@ -42,6 +48,8 @@ pub(crate) struct TransferVector {
     pub(crate) sender_mainnet: String,
     pub(crate) sender_testnet: String,
     pub(crate) contract: String,
+    pub(crate) function_name: String,
+    pub(crate) asset_name: String,
     pub(crate) nonce: String,
     pub(crate) fee: String,
     pub(crate) amount: String,
