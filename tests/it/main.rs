@@ -23,6 +23,7 @@ mod gates;
 mod harness;
 mod health;
 mod payments;
+mod reconcile;
 mod replay;
 mod seats;
 mod sensor;

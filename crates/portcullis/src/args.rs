@@ -3,8 +3,8 @@ use std::{path::PathBuf, process::Stdio};
 use clap::{Args as ArgsOf, Parser, Subcommand};
 
 use crate::{
-    doctor::DoctorArgs, exit, gate::GateCommand, payment::PaymentCommand, ping::PingArgs, replay,
-    task::TaskCommand, up, watch::WatchArgs,
+    contact::ContactCommand, doctor::DoctorArgs, exit, gate::GateCommand, payment::PaymentCommand,
+    ping::PingArgs, replay, task::TaskCommand, up, watch::WatchArgs,
 };
 
 /// Operate a Portcullis fleet: its configuration, its gates and its tasks.
@@ -34,9 +34,12 @@ pub enum Command {
     /// See tasks: what waits, and why
     #[command(subcommand, after_help = exit::HELP)]
     Task(TaskCommand),
-    /// Decide what only a person can about the wallet that pays
+    /// See payments, compare them with the world, and decide what only a person can
     #[command(subcommand, after_help = exit::HELP)]
     Payment(PaymentCommand),
+    /// See and add to whoever has heard from us and is never greeted again
+    #[command(subcommand, after_help = exit::HELP)]
+    Contact(ContactCommand),
     /// Ask whether NATS answers, and whether everything on it has a leader
     #[command(after_help = exit::HELP)]
     Ping(PingArgs),

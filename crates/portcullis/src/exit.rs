@@ -16,7 +16,7 @@ pub enum Code {
     Refused,
     /// NATS, or the service that was asked, is not reachable or not set up.
     Bus,
-    /// There is no such gate, task or kind.
+    /// There is no such gate, task, kind or payment.
     NotFound,
     /// The gate closed again: the canary or the drain met the failure once more.
     ClosedAgain,
@@ -44,7 +44,7 @@ Exit status:
   2  the command line or the configuration file is wrong
   3  refused by a rule; the message says what would be allowed
   4  NATS or the service asked is not reachable, or not set up
-  5  no such gate, task or kind
+  5  no such gate, task, kind or payment
   6  the gate closed again: its canary or its drain failed";
 
 /// An end that has a number of its own.

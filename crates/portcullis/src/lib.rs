@@ -3,13 +3,15 @@
 //! * [`file`]: the configuration file, read with every problem told at once;
 //! * [`apply`]: brings the bus to what the file says;
 //! * [`gate`], [`task`], [`watch`]: see and move what runs;
-//! * [`payment`]: decide what only a person can about the wallet; `ping`: ask after NATS;
+//! * [`payment`]: what is on record of the money, and whether the world agrees;
+//! * [`contact`]: who is never greeted again; `ping`: ask after NATS;
 //! * [`doctor`]: everything that must be so before money may move;
 //! * [`up`], [`replay`]: the whole fleet on one machine;
 //! * [`exit`]: the exit codes; [`stop`]: signals; [`out`]: stdout is data, stderr is talk.
 
 pub mod apply;
 mod args;
+pub mod contact;
 pub mod doctor;
 pub mod exit;
 pub mod file;
@@ -43,6 +45,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
         Command::Gate(gate) => gate::run(gate, &shutdown).await,
         Command::Task(task) => task::run(task).await,
         Command::Payment(payment) => payment::run(payment).await,
+        Command::Contact(contact) => contact::run(contact).await,
         Command::Ping(ping) => ping::run(ping).await,
         Command::Doctor(doctor) => doctor::run(doctor).await,
         Command::Watch(watch) => watch::run(watch, &shutdown).await,
