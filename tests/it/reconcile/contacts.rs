@@ -31,6 +31,10 @@ async fn imported_contacts_are_not_greeted() {
     };
     let refused = run(import(&bad, &[]), 2).await;
     assert_eq!((&refused["imported"], &refused["bad"][0]["line"]), (&false.into(), &4.into()));
+    let strange = file("strange.csv", &format!("address,purpose\n{},welcom\n", agents[3]));
+    let strange = run(import(&strange, &[]), 2).await;
+    assert_eq!(strange["bad"][0]["line"], 2, "{strange}");
+    assert!(strange.to_string().contains("did you mean `welcome`"), "{strange}");
     let dry = run(import(&good, &["--dry-run"]), 0).await;
     assert_eq!((&dry["new"], &dry["imported"]), (&2.into(), &false.into()), "{dry}");
     let list = json_and_code(&job, &["contact", "list"], 0).await;

@@ -117,6 +117,7 @@ async fn silence_is_not_fine() {
     job.control("faults", json!({ "api_down": true })).await;
     let told = json_and_code(&job, &RECONCILE, 4).await;
     assert_eq!((&told["clean"], &told["differences"]), (&false.into(), &json!([])), "{told}");
+    assert_eq!(told["compared"]["transfers"], json!(null), "not known is not none: {told}");
     let silent = told["not_compared"].to_string();
     let wallet = wallet().to_string();
     for part in ["nonces of", "transfers of", "503", wallet.as_str()] {

@@ -116,7 +116,7 @@ fn with_purposes(
     for row in rows.good {
         match desk.purpose(row.purpose.as_deref().or(usual)) {
             Ok(purpose) => good.push((row, purpose)),
-            Err(why) => bad.push(Bad { line: 0, why: format!("{}: {why}", row.address) }),
+            Err(why) => bad.push(Bad { line: row.line, why: format!("{}: {why}", row.address) }),
         }
     }
     (good, bad)
@@ -211,7 +211,7 @@ async fn from_inbox(
             let at = message.at.map_or_else(String::new, |at| format!(" of {at}"));
             let how = format!("message {}{at} by {wallet}", message.message);
             match rows::checked(&message.to, network) {
-                Ok(address) => rows.good.push(Row { address, purpose: None, how }),
+                Ok(address) => rows.good.push(Row { line: 0, address, purpose: None, how }),
                 Err(why) => rows.bad.push(Bad { line: 0, why: format!("{why} ({how})") }),
             }
         }

@@ -8,6 +8,8 @@ use super::{Format, csv};
 /// Somebody who has heard from us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
+    /// As [`Bad::line`]; 0 where it is of no file.
+    pub(super) line: usize,
     pub(super) address: Address,
     /// As the row has it; `None` for the usual one.
     pub(super) purpose: Option<String>,
@@ -142,7 +144,7 @@ impl Rows {
                     format!("a purpose or how of more than {TEXT_MAX} bytes, or of several lines");
                 self.bad.push(Bad { line, why });
             }
-            Ok(address) => self.good.push(Row { address, purpose, how }),
+            Ok(address) => self.good.push(Row { line, address, purpose, how }),
             Err(why) => self.bad.push(Bad { line, why }),
         }
     }

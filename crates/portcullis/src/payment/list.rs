@@ -6,7 +6,10 @@ use domain::{Payment, PaymentStage as Stage, Timestamp};
 use kit::Clock;
 use serde_json::{Value, json};
 
-use super::{ListArgs, record, told::parts};
+use super::{
+    ListArgs, record,
+    told::{count, parts},
+};
 use crate::{
     out::Out,
     show::{Table, lasts},
@@ -94,7 +97,7 @@ fn totals(payments: &[Payment]) -> String {
     let sats = sats.collect::<Vec<_>>().join(" + ");
     match payments.len() {
         0 => "0 payments".to_owned(),
-        count => format!("{count} payments = {}; {all} sats = {sats}", parts(&counts)),
+        sum => format!("{} = {}; {all} sats = {sats}", count(sum, "payment"), parts(&counts)),
     }
 }
 

@@ -189,7 +189,11 @@ impl Shown {
         field(&mut text, "task", if tasks.is_empty() { "none" } else { "" });
         field(&mut text, "task", &tasks.join("\n"));
         let told = contact.as_ref().map(|contact| format!("{} ({})", contact.how, contact.at));
-        field(&mut text, "contact", told.as_deref().unwrap_or("none: a sensor may queue it again"));
+        field(
+            &mut text,
+            "contact",
+            told.as_deref().unwrap_or("none; one is written with the settlement"),
+        );
         text.push_str("steps\n");
         for step in steps {
             let _ = writeln!(text, "  {}  {:8}  {}", step.at, step.stage, step.what);

@@ -26,7 +26,7 @@ impl Told<'_> {
         for book in &facts.wallets {
             let _ = writeln!(text, "wallet {}", book.record.address);
         }
-        let _ = writeln!(text, "compared: {}", compared(findings));
+        let _ = writeln!(text, "compared: {}", self.compared());
         if !findings.fresh.is_empty() {
             let within = lasts(facts.settles_within);
             let _ = writeln!(
@@ -46,8 +46,36 @@ impl Told<'_> {
         text
     }
 
+    /// `61 payments = 58 settled + 3 unknown; 58 transfers of 5800 sats; 58 messages`.
+    fn compared(&self) -> String {
+        let Findings { payments, transfers, sats_moved, messages, .. } = self.findings;
+        let sum: usize = payments.values().sum();
+        let payments = match sum {
+            0 => "no payments".to_owned(),
+            sum => format!("{} = {}", count(sum, "payment"), parts(payments)),
+        };
+        let transfers = match self.chain_told() {
+            true => format!("{} of {sats_moved} sats", count(*transfers, "transfer")),
+            false => "transfers not known".to_owned(),
+        };
+        let messages = match self.inbox_told() {
+            true => count(*messages, "message"),
+            false => "messages not known".to_owned(),
+        };
+        format!("{payments}; {transfers}; {messages}")
+    }
+
+    fn chain_told(&self) -> bool {
+        self.facts.wallets.iter().all(|book| book.mined.is_ok())
+    }
+
+    fn inbox_told(&self) -> bool {
+        self.facts.wallets.iter().all(|book| book.sent.is_ok())
+    }
+
     pub(super) fn object(&self) -> Value {
         let Told { facts, findings, network, .. } = self;
+        let (chain, inbox) = (self.chain_told(), self.inbox_told());
         let wallets: Vec<&str> =
             facts.wallets.iter().map(|book| book.record.address.as_str()).collect();
         let differences: Vec<Value> = findings.differences.iter().map(object).collect();
@@ -60,9 +88,9 @@ impl Told<'_> {
             "compared": {
                 "payments": findings.payments.values().sum::<usize>(),
                 "payments_by_stage": findings.payments,
-                "transfers": findings.transfers,
-                "sats_moved": findings.sats_moved,
-                "messages": findings.messages,
+                "transfers": chain.then_some(findings.transfers),
+                "sats_moved": chain.then_some(findings.sats_moved),
+                "messages": inbox.then_some(findings.messages),
                 "fresh": findings.fresh.len(),
             },
             "differences": differences,
@@ -70,16 +98,6 @@ impl Told<'_> {
             "not_compared": findings.not_compared,
         })
     }
-}
-
-/// `61 payments = 58 settled + 3 unknown; 58 transfers of 5800 sats; 58 messages`.
-fn compared(findings: &Findings) -> String {
-    let payments = match findings.payments.values().sum::<usize>() {
-        0 => "no payments".to_owned(),
-        sum => format!("{sum} payments = {}", parts(&findings.payments)),
-    };
-    let Findings { transfers, sats_moved, messages, .. } = findings;
-    format!("{payments}; {transfers} transfers of {sats_moved} sats; {messages} messages")
 }
 
 fn total(findings: &Findings) -> String {
@@ -103,6 +121,11 @@ fn by_kind(findings: &Findings) -> BTreeMap<&'static str, usize> {
         *by_kind.entry(difference.kind.word()).or_default() += 1;
     }
     by_kind
+}
+
+/// `1 payment`, `2 payments`.
+pub(super) fn count(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 pub(super) fn parts(counts: &BTreeMap<&'static str, usize>) -> String {
