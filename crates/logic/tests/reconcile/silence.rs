@@ -3,7 +3,7 @@
 use domain::Timestamp;
 use logic::reconcile::{Did, compare};
 
-use crate::world::{Past, World};
+use crate::world::{Past, World, kinds};
 
 const ALL_PAST: [Past; 3] = [Past::Welcomed, Past::Before, Past::Aborted];
 
@@ -64,4 +64,17 @@ fn a_wallet_without_a_record_is_told() {
     let findings = compare(&facts);
     assert_eq!(findings.differences, vec![]);
     assert!(findings.not_compared[0].contains("no record"), "{:?}", findings.not_compared);
+}
+
+/// A payment that was settled within the window and paid before it is compared all the same:
+/// the world's lists are read as far back as it began.
+#[test]
+fn what_began_before_the_window_is_compared() {
+    let mut world = World::new(&[Past::Welcomed, Past::Welcomed], &[]);
+    let asked = world.facts.asked.as_millis();
+    world.facts.payments[0].at = Timestamp::from_millis(asked - 3_600_000);
+    assert_eq!(kinds(&world.told(Some(2))), []);
+    world.mined.pop();
+    let told = kinds(&world.told(Some(2)));
+    assert_eq!(told, [("not-on-chain", Some("SP1".to_owned()))]);
 }
