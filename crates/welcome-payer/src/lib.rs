@@ -103,6 +103,13 @@ fn start_background(desk: &Arc<Desk>, until: &CancellationToken) -> Tasks {
     tasks.spawn(beat(fleet.clone(), until.clone(), move || beating.vitals()));
     let (resolving, stop) = (desk.clone(), until.clone());
     tasks.spawn(async move { resolver::resolve(&resolving, &stop).await });
+    let (starting, stop) = (desk.clone(), until.clone());
+    tasks.spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => (),
+            () = standing::tell_balance(&starting) => (),
+        }
+    });
     let (latched, stop) = (desk.clone(), until.clone());
     tasks.spawn(async move { latches::keep(&latched, &stop).await });
     let (listening, stop) = (desk.clone(), until.clone());

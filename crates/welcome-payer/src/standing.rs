@@ -41,6 +41,20 @@ impl WalletStanding {
     }
 }
 
+/// Says at the start what the wallet has, so that nobody learns only from the first payment that
+/// it has nothing. It holds nothing back: before each signature the chain is asked anew.
+pub(crate) async fn tell_balance(desk: &Desk) {
+    let Ok(tools) = desk.tools() else { return };
+    let (wallet, most) = (tools.wallet, tools.limits.amount_max);
+    match tools.chain.balance().await {
+        Ok(balance) if balance < most => {
+            tracing::error!(%wallet, %balance, "the wallet cannot pay {most}, which one may cost");
+        }
+        Ok(balance) => tracing::info!(%wallet, %balance, "the wallet can pay"),
+        Err(error) => tracing::warn!(%wallet, %error, "nobody tells what the wallet has"),
+    }
+}
+
 async fn compared(
     desk: &Desk,
     tools: &Tools,

@@ -150,30 +150,34 @@ impl Standing<'_> {
     }
 
     fn intend(&self, order: &Order, before: Option<&Payment>, amount: Sats) -> Step {
-        let Some(purse) = self.purse else {
-            return answer(told::held(None, "nobody has read what its kind has spent"));
-        };
-        let spending = match budget::reserve(purse, amount, self.now) {
-            Ok(spending) => spending,
-            Err(reached) => return answer(told::failed_for("budget.reached", reached.to_string())),
-        };
         if let Some(payment @ Payment { stage: Stage::Intent, .. }) = before {
-            return self.sign(order, payment, amount, spending);
+            return self.sign(order, payment, amount);
         }
         match &self.session.leave {
             None => Step::CheckLeave { sent: false },
             Some(Leave::NotYet { gate, why }) => answer(told::held(gate.clone(), why)),
             Some(Leave::Never { why }) => answer(Outcome::Moot { why: why.clone() }),
-            Some(Leave::Granted) => {
-                let payment = record::intent(order, amount, before, self.now);
-                self.save(payment, None, false)
-            }
+            Some(Leave::Granted) => match self.reserve(amount) {
+                Ok(_) => self.save(record::intent(order, amount, before, self.now), None, false),
+                Err(outcome) => answer(outcome),
+            },
         }
+    }
+
+    /// What its kind has spent and reserved, with `amount` more; or what to answer instead.
+    fn reserve(&self, amount: Sats) -> Result<Spending, Outcome> {
+        let unread = || told::held(None, "nobody has read what its kind has spent");
+        let reserved = budget::reserve(self.purse.ok_or_else(unread)?, amount, self.now);
+        reserved.map_err(|reached| told::failed_for("budget.reached", reached.to_string()))
     }
 
     /// With a nonce that fits the chain as it is now, and not as it was when we started, and
     /// with sats that are there. What is signed is reserved.
-    fn sign(&self, order: &Order, payment: &Payment, amount: Sats, spending: Spending) -> Step {
+    fn sign(&self, order: &Order, payment: &Payment, amount: Sats) -> Step {
+        let spending = match self.reserve(amount) {
+            Ok(spending) => spending,
+            Err(outcome) => return answer(outcome),
+        };
         let (now, lost_after) = (self.now, self.limits.unconfirmed_after);
         let facts = match &self.session.world {
             None => return Step::AskWallet,

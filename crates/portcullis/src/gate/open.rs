@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use wire::message::{GateCommand, GateVerb};
 
-use super::{OpenArgs, ask, drain, list::seen_object};
+use super::{OpenArgs, ask, budget::Account, drain, list::seen_object};
 use crate::{
     exit::{Code, Ended},
     look::{self, Queues, Seen},
@@ -41,6 +41,9 @@ pub(super) async fn run(
     if seen.state() == GateState::Closed || args.without_canary {
         for line in foretold(&config, &gates, seen, &queues, args) {
             out.talk(&line);
+        }
+        for budget in Account::all(bus, &config, &args.gate, &queues).await? {
+            out.talk(&budget.line());
         }
     }
     let command = GateCommand {
