@@ -41,6 +41,7 @@ pub async fn beat(
             latches,
             head: fleet.gates.head(),
             blind: fleet.gates.doubt().map(|doubt| doubt.to_string()).unwrap_or_default(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let blind = Some(beat.blind.as_str()).filter(|why| !why.is_empty());
         let said = fleet.health.say(blind);

@@ -291,6 +291,7 @@ mod tests {
             latches: vec![latch(3), latch(3)],
             blind: String::new(),
             head: 7,
+            version: String::new(),
         };
         let beats = BTreeMap::from([(("welcome-payer".to_owned(), "13e1".to_owned()), beat)]);
         let pulse = Pulse { beats };

@@ -135,6 +135,8 @@ pub struct Beat {
     pub blind: String,
     /// Stream sequence of the newest gate message that the service has taken in.
     pub head: u64,
+    /// Of Portcullis, as the program was built; empty from one that does not say yet.
+    pub version: String,
 }
 
 /// A gate at which a dispatcher holds itself back until a gatekeeper answers.

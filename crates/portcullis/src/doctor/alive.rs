@@ -23,6 +23,8 @@ pub(crate) struct Alive {
 }
 
 const REMEDY_MAX: usize = 200;
+/// Of this program, and so of whoever was built with it.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub(crate) fn judge(alive: &Alive) -> Vec<Check> {
     let mut checks: Vec<Check> =
@@ -79,7 +81,15 @@ fn service(name: &'static str, alive: &Alive) -> Check {
         let remedy = "it follows within seconds; if it stays so, restart it";
         return Check::warn(name, measured, remedy);
     }
-    Check::ok(name, format!("{count} alive, configuration {version}, seeing the gates"))
+    if let Some(other) = beats.iter().find(|beat| beat.version != VERSION) {
+        let found = if other.version.is_empty() { "an older one" } else { &other.version };
+        let measured = format!("{} is of version {found}, this program of {VERSION}", other.id);
+        let remedy = "run one version everywhere: the newest, applied with its own `portcullis`";
+        return Check::warn(name, measured, remedy);
+    }
+    let measured =
+        format!("{count} alive, version {VERSION}, configuration {version}, seeing the gates");
+    Check::ok(name, measured)
 }
 
 /// One line for each gate that is not OPEN; else one for all.
@@ -166,6 +176,7 @@ network = "mainnet"
             latches: Vec::new(),
             blind: String::new(),
             head: 7,
+            version: VERSION.to_owned(),
         }
     }
 
@@ -224,6 +235,10 @@ network = "mainnet"
         let blind = |it: &mut Alive| of(it, "sensor").blind = "a hole in the log".to_owned();
         check(blind, &[("sensor", Fail, "portcullis ping")]);
         check(|it| of(it, "dispatcher").config_version = 2, &[("dispatcher", Warn, "restart it")]);
+        check(
+            |it| of(it, "sensor").version = "0.0.9".to_owned(),
+            &[("sensor", Warn, "one version")],
+        );
         let nobody_pays = |it: &mut Alive| {
             it.config.sensors.clear();
             it.config.kinds.clear();

@@ -195,6 +195,7 @@ impl Wire for Beat {
             latches: self.latches.iter().map(latch_to).collect(),
             blind: self.blind.clone(),
             head: self.head,
+            version: self.version.clone(),
         }
     }
 
@@ -208,6 +209,7 @@ impl Wire for Beat {
             latches: beat.latches.into_iter().map(latch_of).collect::<Result<_, _>>()?,
             blind: beat.blind,
             head: beat.head,
+            version: beat.version,
         })
     }
 }

@@ -196,6 +196,9 @@ pub struct Beat {
     /// Stream sequence of the newest gate message that the service has taken in.
     #[prost(uint64, tag = "8")]
     pub head: u64,
+    /// Of Portcullis, as the program was built.
+    #[prost(string, tag = "50")]
+    pub version: ::prost::alloc::string::String,
 }
 /// A gate at which a dispatcher holds itself back until a gatekeeper answers.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
