@@ -218,7 +218,9 @@ fn nonces(purse: &Purse, account: &Account, payer: &PayerConfig) -> Check {
         Comparison::New(_) => Check::ok("nonces", format!("{on_chain}; there is no record yet")),
         Comparison::Agrees => {
             let next = record.map_or(0, |wallet| wallet.next);
-            let open = record.map_or(0, |wallet| wallet.unfinished.len());
+            let open = record.map_or(0, |wallet| {
+                wallet.unfinished.iter().filter(|holder| holder.settled.is_none()).count()
+            });
             Check::ok("nonces", format!("{on_chain}; our next is {next}, {open} unfinished"))
         }
         Comparison::Behind { evidence } => {
