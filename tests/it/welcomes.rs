@@ -24,8 +24,10 @@ use crate::{
 const WITHIN: Duration = Duration::from_secs(180);
 const EACH: Duration = Duration::from_secs(2);
 /// The weather changes after so many transfers; at the latest after so long without one.
-const CHANGES_MAX: u64 = 150;
+const CHANGES_MAX: u64 = 100;
 const STALLED: Duration = Duration::from_secs(4);
+/// How long a nonce that stuck again stays so.
+const HEALED: Duration = Duration::from_millis(1_500);
 /// How many sponsor wallets the relay has.
 const WALLETS: u64 = 3;
 
@@ -38,7 +40,7 @@ async fn everybody_is_welcomed_once_in_any_weather() {
     let again = format!("cargo xtask welcomes --agents {agents} --seed {seed}");
     eprintln!("{agents} welcomes, seed {seed}; again: {again}");
     let job = set(agents, seed).await;
-    let person = Person::new(&job.world.bus, job.world.nats.url(), seed).patient(200..1_200);
+    let person = Person::new(&job.world.bus, job.world.nats.url(), seed).patient(100..800);
     let watching = person.watch();
     let mut play = Play::new(job, agents, seed).await;
     let restless = play.run().await;
@@ -115,7 +117,9 @@ impl Play {
         let limit = WITHIN + EACH * u32::try_from(self.agents).unwrap();
         loop {
             self.mend(false).await;
-            let settled = self.stat("settled").await;
+            let stats = judge::read(&self.job, "stats").await;
+            let settled = stats["settled"].as_u64().unwrap();
+            self.see_to_the_relay(stats["stuck"] == true);
             if before < settled {
                 (before, since) = (settled, Instant::now());
             }
@@ -185,8 +189,12 @@ impl Play {
         }
     }
 
-    async fn stat(&self, name: &str) -> u64 {
-        judge::read(&self.job, "stats").await[name].as_u64().unwrap()
+    /// A nonce that has stuck again by itself is healed like one that the weather stuck.
+    fn see_to_the_relay(&mut self, stuck: bool) {
+        let seen_to = self.mends.iter().any(|(_, mend)| matches!(mend, Mend::Heal));
+        if stuck && !seen_to {
+            self.mends.push((Instant::now() + HEALED, Mend::Heal));
+        }
     }
 
     /// The figures, for whoever watches.

@@ -38,6 +38,15 @@ rows! {
     confirmed: Row::of(json!({ "confirm_delay_ms": 800 })).today().also("relay.pending")
         .proved("listed");
 
+    /// M2: queued, and broadcast, which the relay says with a warning.
+    queued_with_warning: polled(200, json!({
+        "paymentId": "pay_1", "status": "queued_with_warning", "retryable": true,
+    })).proved("listed");
+    /// M2: held for a nonce of ours that the relay has not seen.
+    held: polled(200, json!({
+        "paymentId": "pay_1", "status": "queued", "relayState": "held", "holdReason": "gap",
+    })).proved("listed");
+
     /// M2: failed, says the relay.
     sponsor_failure: failed("sponsor_failure", "relay.sponsor-failed");
     /// M2: failed, says the relay.
