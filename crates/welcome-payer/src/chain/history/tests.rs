@@ -66,7 +66,8 @@ const COUNT: u64 = 120;
 
 fn entry(at: u64) -> Value {
     let mut found = transfer();
-    let sender = if at.is_multiple_of(2) { AGENT } else { "SP2DVM5WFBR7GQ0171Z7N4STMB8JQS5J4JB7SRCJA" };
+    let sender =
+        if at.is_multiple_of(2) { AGENT } else { "SP2DVM5WFBR7GQ0171Z7N4STMB8JQS5J4JB7SRCJA" };
     let nonce = COUNT - 1 - at / 2;
     found["sender_address"] = json!(sender);
     (found["nonce"], found["canonical"]) = (json!(nonce), json!(true));
