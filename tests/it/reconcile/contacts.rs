@@ -5,7 +5,9 @@ use std::fs;
 use serde_json::json;
 
 use super::{RECONCILE, differences, json_and_code, said};
-use crate::payments::bench::{addresses, broken, cycles, ledger, register, stat, told, wallet};
+use crate::payments::bench::{
+    addresses, broken, cycles, ledger, register, stat, states, told, wallet,
+};
 
 /// M1, W3: agents that a person imports, by CSV and by JSON, are never greeted; all others are.
 /// A bad row is told with its line and keeps the file out; importing again changes nothing.
@@ -115,6 +117,7 @@ async fn the_inbox_knows_whom_we_greeted() {
     job.welcomed(3).await;
     cycles(&job, 3).await;
     assert_eq!(stat(&job, "paid_posts").await, 3);
+    assert_eq!(states(&job).await.len(), 1, "no task was made of those who are known");
     let told = json_and_code(&job, &RECONCILE, 0).await;
     assert_eq!(differences(&told), []);
     drop(before);
