@@ -33,6 +33,8 @@ mod tests {
         assert_eq!(listed(testnet, json!("250")), [Some(0), Some(250)]);
         assert_eq!(listed(mainnet, json!("-1")), [None, Some(0)]);
         assert_eq!(listed(mainnet, json!(250)), [None, Some(0)]);
-        assert_eq!(sbtc_balance(&json!({}), Network::Mainnet), None);
+        for unreadable in [json!({}), json!({ "fungible_tokens": [] }), json!("none")] {
+            assert_eq!(sbtc_balance(&unreadable, Network::Mainnet), None);
+        }
     }
 }

@@ -7,10 +7,13 @@ use std::time::Duration;
 use domain::{PayerConfig, Payment, Sats};
 use logic::payment::{ChainFacts, ChainTransaction, ChainWord, Fate, WalletFacts, judge};
 use serde_json::Value;
-use stacks::{Address, ContractId, Network, Principal, sbtc_asset, sbtc_contract};
+use stacks::{Address, ContractId, Network, Principal, sbtc_contract};
 use wire::event::shorten;
 
-use crate::http::{self, Response};
+use crate::{
+    balance::sbtc_balance,
+    http::{self, Response},
+};
 
 const ASK_WITHIN: Duration = Duration::from_secs(15);
 /// Transactions a page, and pages, that are searched for a nonce.
@@ -98,7 +101,7 @@ impl Chain {
         let (what, path) =
             ("the balance", format!("/extended/v1/address/{}/balances", self.wallet));
         let body = self.get(what, &path).await?;
-        read_balance(&body, self.network).ok_or_else(|| Silent {
+        sbtc_balance(&body, self.network).map(Sats::new).ok_or_else(|| Silent {
             what,
             complaint: "an answer without a readable balance of sBTC".to_owned(),
         })
@@ -189,16 +192,6 @@ impl Chain {
 
 fn settled(found: &ChainTransaction) -> bool {
     found.ours == Some(true) && found.fate == Some(Fate::Succeeded)
-}
-
-/// The balance of sBTC in an answer that lists all tokens. `None`: it does not say.
-fn read_balance(body: &Value, network: Network) -> Option<Sats> {
-    let asset = sbtc_asset(network);
-    let token = format!("{}::{}", asset.contract, asset.name);
-    let Some(found) = body.get("fungible_tokens")?.as_object()?.get(&token) else {
-        return Some(Sats::ZERO);
-    };
-    found.get("balance")?.as_str()?.parse().ok().map(Sats::new)
 }
 
 /// Reads a transaction as the API shows it. What is missing or unreadable stays `None`.

@@ -244,8 +244,14 @@ fn unread(name: &str, why: &str) -> Check {
 fn spending(payer: &PayerConfig, config: &Config) -> Check {
     let (payments, sats) = most(payer, config);
     let amount = payer.amount_max;
-    let measured =
+    let mut measured =
         format!("at most {sats} sats a day: {payments} agents × {amount}; fees are the relay's");
+    for (kind, budget) in &config.budgets {
+        let limits = [(budget.day, "a day"), (budget.total, "in all")];
+        let limits = limits.iter().filter_map(|(sats, per)| Some(format!("{} {per}", (*sats)?)));
+        let limits: Vec<String> = limits.collect();
+        measured.push_str(&format!("; the budget of {kind} is {}", limits.join(", ")));
+    }
     Check::ok("spending", measured)
 }
 

@@ -123,22 +123,3 @@ fn a_missing_field_proves_nothing() {
         assert_eq!(verdict(&with("/tx_status", json!(status))), "cannot tell", "{status}");
     }
 }
-
-/// The wallet's balance is read as a number of sats; a token that is not listed is one that the
-/// wallet does not have; and whatever cannot be read is not known, which is not nothing.
-#[test]
-fn reads_a_balance() {
-    let of = |tokens: Value| {
-        read_balance(&json!({ "fungible_tokens": tokens }), Network::Mainnet).map(Sats::get)
-    };
-    let token = format!("{SBTC}::sbtc-token");
-    assert_eq!(of(json!({ &token: { "balance": "2500" }, "other": {} })), Some(2_500));
-    assert_eq!(of(json!({ "SM1.other::sbtc-token": { "balance": "9" } })), Some(0));
-    for unreadable in [json!({}), json!({ "balance": 9 }), json!({ "balance": "-1" }), json!(9)] {
-        assert_eq!(of(json!({ &token: unreadable })), None);
-    }
-    for unreadable in [json!(null), json!([]), json!("none")] {
-        assert_eq!(of(unreadable), None);
-    }
-    assert_eq!(read_balance(&json!({}), Network::Mainnet), None);
-}
