@@ -10,7 +10,6 @@ use crate::{
     harness::{Job, Servers, eventually},
     payments::bench::{
         closed_for, cycles, failures, ledger, no_gate_moved, only_gate_moved, open, stat, states,
-        told,
     },
 };
 
@@ -102,7 +101,7 @@ impl Row {
         Row { tells: Some(cause), ..self }
     }
 
-    /// What may be told later.
+    /// What may be told beside it, also before.
     pub(super) fn also(mut self, cause: &'static str) -> Row {
         self.also.push(cause);
         self
@@ -183,6 +182,7 @@ impl Row {
             |toml| {
                 toml.replace("attempts = 5", "attempts = 2")
                     .replace("rest = \"1s\"", "rest = \"200ms\"")
+                    .replace("timeout = \"5s\"", "timeout = \"15s\"")
                     .replace("ask_every = \"1s\"", "ask_every = \"300ms\"")
             },
         )
@@ -197,8 +197,13 @@ impl Row {
     /// T1: the first thing that is told has its cause, names its gate, and is charged to the
     /// task only where the task is to blame.
     async fn first_failure(&self, job: &Job, cause: &str) {
-        let told = told(job, "event.failure.>", 1).await;
-        let first = &told[0]["data"];
+        let passing = |told: &Value| self.also.iter().any(|cause| told["data"]["cause"] == *cause);
+        let first = eventually("a failure to be told", || async {
+            let told = job.world.events("event.failure.>").await;
+            told.into_iter().find(|told| told["data"]["cause"] == cause || !passing(told))
+        })
+        .await;
+        let first = &first["data"];
         let rule = cause.parse::<domain::Cause>().unwrap().rule().unwrap().blame();
         let gate = match &rule {
             domain::Blame::Shared { gate, .. } => json!(gate.to_string()),
