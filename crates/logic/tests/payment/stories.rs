@@ -62,7 +62,7 @@ fn sends_again_in_the_order_of_nonces() {
     let amount = domain::Sats::new(100);
     let lower = Unfinished { nonce: 6, payment: key(2), sent: true, settled: None, amount };
     story.wallet.unfinished.push(lower);
-    story.world = WalletFacts { chain_next: 6, mempool: vec![6], balance: None };
+    story.world = WalletFacts { chain_next: 6, mempool: vec![6], ..story.world };
     check(&story.request(), "failed relay.nonce-conflict");
     assert_eq!(story.told[1], "sign 7");
     story.post = Answer::Delivered { message: Some("msg_1".to_owned()), txid: None };
