@@ -110,7 +110,8 @@ pub struct ByHandArgs {
     #[arg(long)]
     pub cause: Option<Cause>,
 
-    /// Those that stand so [default: `dead` to retry, all that have not ended to withdraw]
+    /// Those that stand so [default: all that have not ended to withdraw; `dead` to retry, and
+    /// those that a retry left half way]
     #[arg(long, value_enum)]
     pub phase: Option<PhaseName>,
 

@@ -6,10 +6,10 @@
 //! | a gate is closed, was opened anew, or cannot be read | not yet |
 //! | this payer is latched at the gate | not yet |
 //! | the requester's claim is gone | not yet |
-//! | there was contact with the payee, other than by this payment | never |
+//! | there was contact with the payee, other than by this payment, and nothing left yet | never |
 //! | the payment's own task has ended, and nothing left yet | never |
 
-use domain::{Admission, Gate, GateState, Key, Payment, Phase, SourceKey, TaskState};
+use domain::{Admission, Gate, GateState, Key, Kind, Payment, Phase, SourceKey, TaskState};
 use fleet::{gate_log, store::read};
 use logic::payment::Leave;
 use wire::{
@@ -47,6 +47,9 @@ pub(crate) async fn leave(desk: &Desk, request: &RunRequest, subject: Subject<'_
 async fn contact(desk: &Desk, subject: Subject<'_>) -> Option<Leave> {
     match desk.ledger.contact(subject.payment).await {
         Ok(None) => None,
+        // What has left may come true without us, so keeping it back would spare nobody: it
+        // would only keep its nonce, and every payment after it, waiting for ever.
+        Ok(Some(_)) if subject.sent => None,
         // Noted when it was paid: whether the message may follow is another question.
         Ok(Some(contact)) if subject.record.is_some_and(|it| wrote(it, &contact)) => None,
         Ok(Some(contact)) => {
@@ -63,13 +66,15 @@ fn wrote(payment: &Payment, contact: &Contact) -> bool {
 
 async fn claim(desk: &Desk, request: &RunRequest, subject: Subject<'_>) -> Option<Leave> {
     let task = &request.task;
-    let own = subject.source_key == &task.source_key;
-    let states = async |key: Key| {
-        let subject = subject::state(&task.kind, key);
+    let reserved = subject.record.and_then(|record| record.reserved.as_ref());
+    let owner = reserved.map_or(&task.kind, |reserved| &reserved.kind);
+    let own = subject.source_key == &task.source_key && owner == &task.kind;
+    let states = async |kind: &Kind, key: Key| {
+        let subject = subject::state(kind, key);
         let found = read::<TaskState>(&desk.fleet.bus, subject::STATE, &subject).await;
         found.map(|found| found.map(|found| found.value))
     };
-    let ours = match states(task.key()).await {
+    let ours = match states(&task.kind, task.key()).await {
         Ok(ours) => ours,
         Err(error) => return Some(unread(&error)),
     };
@@ -84,7 +89,7 @@ async fn claim(desk: &Desk, request: &RunRequest, subject: Subject<'_>) -> Optio
     if own || subject.sent {
         return None;
     }
-    match states(subject.source_key.key()).await {
+    match states(owner, subject.source_key.key()).await {
         Ok(Some(state)) if state.ended() => {
             Some(Leave::Never { why: format!("its task is {}", state.word()) })
         }

@@ -5,10 +5,12 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use domain::GateState;
+use domain::{GateState, Phase, TaskState};
+use fleet::store::{Cas, compare_and_set};
+use wire::subject;
 
 use super::{Echo, Says, World, ends, eventually, queue};
-use crate::harness::world::ECHO_CONFIG;
+use crate::harness::world::{ECHO_CONFIG, task};
 
 const CLOSE: [&str; 7] = ["gate", "close", "relay", "--note", "upkeep", "--as", "ann"];
 const WHY: [&str; 4] = ["--note", "looked at it", "--as", "ann"];
@@ -152,4 +154,26 @@ async fn tasks_are_added_behind_the_fence() {
     std::fs::write(&rows, lines).unwrap();
     ends(&world, &file, 0).await;
     assert_eq!(queued().await, 2);
+}
+
+/// W1: whoever put a task back was interrupted before it stood in the queue again. It is seen, and
+/// the next retry finishes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_left_half_way_is_finished() {
+    let world = World::start(ECHO_CONFIG).await;
+    let _echo = Echo::start(&world.bus, "echo", |_, _| Says::done()).await;
+    let task = task("echo", "echo/a");
+    let revived = TaskState {
+        task: Some(Box::new(task.clone())),
+        phase: Phase::Revived { by: "ann".to_owned(), note: "looked at it".to_owned() },
+        ..logic::attempt::unclaimed(&task, task.created_at)
+    };
+    let chain = subject::state(&task.kind, task.key());
+    let written = compare_and_set(&world.bus, subject::STATE, &chain, &revived, 0).await;
+    assert!(matches!(written, Ok(Cas::Stored(_))));
+    let listed = world.json(&["task", "list", "--phase", "revived"]).await;
+    assert_eq!(listed["tasks"][0]["in_queue"], false, "{listed}");
+    ends(&world, &by_hand(&["retry", "--kind", "echo", "--yes"]), 0).await;
+    let _dispatcher = world.spawn("dispatcher", &[]);
+    world.phase("echo", "echo/a", "completed").await;
 }

@@ -101,14 +101,16 @@ async fn times_are_sane(world: &World) {
 async fn nothing_comes_of_a_jump_in(victim: &str) {
     let job = Job::set(9).await;
     let clock = Clock::wrong_by(&job.world, 0);
-    let services = ["gatekeeper", "welcome-payer", "sensor", "dispatcher"];
-    let _services: Vec<_> = services
-        .into_iter()
-        .map(|name| match name == victim {
+    let mut services = Vec::new();
+    for name in ["gatekeeper", "welcome-payer", "sensor", "dispatcher"] {
+        services.push(match name == victim {
             true => clock.spawn(&job.world, name, &[]),
             false => job.spawn(name),
-        })
-        .collect();
+        });
+        if name == "welcome-payer" {
+            job.payer_listens().await;
+        }
+    }
     job.welcomed(2).await;
     clock.jump_to(HOUR);
     job.welcomed(5).await;

@@ -77,7 +77,7 @@ impl Job {
 
     /// Waits until a payer listens: a dispatcher that finds none tells of it, which is true, and
     /// not what these tests count. What makes no sense is heard and not answered.
-    async fn payer_listens(&self) {
+    pub(crate) async fn payer_listens(&self) {
         eventually("a payer to listen", || async {
             let within = Duration::from_millis(100);
             let asked = self.world.bus.ask("svc.welcome-payer.run", Vec::new(), within).await;

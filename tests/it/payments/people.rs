@@ -4,7 +4,8 @@ use domain::Task;
 use serde_json::json;
 
 use super::bench::{
-    addresses, all_welcomed_once, broken, cycles, no_gate_moved, stat, states, told,
+    addresses, all_welcomed_once, broken, closed_for, cycles, failures, no_gate_moved,
+    no_nonce_gap, only_gate_moved, open, stat, states, told,
 };
 use crate::harness::{Job, world::task};
 
@@ -90,4 +91,23 @@ async fn a_renamed_task_does_not_pay_again() {
     assert_eq!(ledger["transfers"].as_array().unwrap().len(), 2, "{ledger}");
     assert_eq!(stat(&job, "paid_posts").await, 2);
     drop(services);
+}
+
+/// M1, T1: somebody puts a payee on record whose bytes have left already. Keeping those back would
+/// keep their nonce, and all after it, waiting for ever: they go out again, and everybody is paid
+/// once.
+#[tokio::test(flavor = "multi_thread")]
+async fn contact_noted_on_the_way_jams_nothing() {
+    let job = broken("march", 3, json!({ "stuck_nonce": true })).await;
+    let _services = job.spawn_all(1).await;
+    closed_for(&job, "relay", "relay.nonce-conflict").await;
+    let payee = failures(&job).await[0].task.replace("welcome/", "");
+    let add = ["contact", "add", &payee, "--how", "met at a fair", "--as", "ann"];
+    let added = job.world.cli(&add).await;
+    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    job.control("heal", json!({})).await;
+    open(&job, "relay").await;
+    all_welcomed_once(&job).await;
+    no_nonce_gap(&job).await;
+    only_gate_moved(&job, "relay").await;
 }

@@ -227,10 +227,10 @@ impl Standing<'_> {
         }
     }
 
-    /// What comes before sending this nonce again: all unsettled ones before it are in the
+    /// What comes before sending this nonce, first or again: all unsettled ones before it are in the
     /// mempool, or past. A sponsor that is asked for the later one first makes each wait for the
     /// other. `None`: it is its turn.
-    fn out_of_turn(&self, nonce: u64) -> Option<Step> {
+    pub(super) fn out_of_turn(&self, nonce: u64) -> Option<Step> {
         wallet::before(self.wallet, nonce).next()?;
         match &self.session.world {
             None => Some(Step::AskWallet),

@@ -216,7 +216,7 @@ impl Standing<'_> {
             return answer(told::held(None, "signed, to be sent with the next admission"));
         }
         match &self.session.leave {
-            None => Step::CheckLeave { sent: false },
+            None => self.out_of_turn(signed.nonce).unwrap_or(Step::CheckLeave { sent: false }),
             Some(Leave::NotYet { gate, why }) => answer(told::held(gate.clone(), why)),
             Some(Leave::Granted) => self.send(payment, signed, None),
             Some(Leave::Never { why }) => match wallet::given_back(self.wallet, payment.key()) {

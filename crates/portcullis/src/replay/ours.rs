@@ -32,7 +32,7 @@ async fn measure(incident: &NonceConflict, stage: &mut Stage) -> anyhow::Result<
     let watch = Watch::start(stage).await?;
     let creates = watch.bus.subscribe("task.>").await?;
     let mut beats = watch.bus.subscribe("beat.dispatcher.*").await?;
-    stage.start_services(usize::try_from(incident.dispatchers)?)?;
+    stage.start_services(&watch.bus, usize::try_from(incident.dispatchers)?).await?;
     say("portcullis: the relay is stuck, the fleet runs");
 
     let failure = watch.first_failure().await?;

@@ -132,6 +132,11 @@ async fn find(
                     PhaseName::of(Some(state)) == phase && fits(args, Some(state), state.at, now)
                 };
                 tasks.extend(walk::known(bus, kind, AT_MOST + 1, meant).await?);
+                if phase == PhaseName::Dead {
+                    let mut begun = walk::revived(bus, kind, AT_MOST + 1).await?;
+                    begun.retain(|found| found.seq.is_none());
+                    tasks.extend(begun);
+                }
             }
             Verb::Withdraw => {
                 let mut queued = walk::queued(bus, kind, AT_MOST + 1).await?;

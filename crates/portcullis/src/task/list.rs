@@ -82,6 +82,7 @@ async fn find(bus: &Bus, kind: &Kind, args: &ListArgs) -> anyhow::Result<Vec<Fou
             let wanted = |state: &TaskState| PhaseName::of(Some(state)) == phase;
             walk::known(bus, kind, args.limit + 1, wanted).await
         }
+        Some(PhaseName::Revived) => walk::revived(bus, kind, args.limit + 1).await,
         Some(phase) => {
             let mut found = walk::queued(bus, kind, usize::MAX).await?;
             found.retain(|found| PhaseName::of(found.state.as_ref()) == phase);

@@ -98,6 +98,9 @@ pub(super) fn why(
         Phase::Completed { effect } => return effect.clone(),
         Phase::Dead { cause } => return cause.to_string(),
         Phase::Withdrawn { by, why } => return format!("by {by}: {why}"),
+        Phase::Revived { by, note } if found.seq.is_none() => {
+            return format!("by {by}: {note}; not in the queue: `portcullis task retry` again");
+        }
         Phase::Revived { by, note } => format!("by {by}: {note}"),
         Phase::Parked { cause, evidence } => return format!("{cause}: {evidence}"),
     };

@@ -21,7 +21,8 @@ pub(super) async fn run(bus: &Bus, args: &ByHandArgs, out: &Out) -> anyhow::Resu
     let Some(chosen) = choose(bus, args, Verb::Retry, out).await? else { return Ok(()) };
     let mut done = Done::default();
     for found in &chosen.tasks {
-        done.note(found, one(bus, &chosen, found).await?);
+        let ended = one(bus, &chosen, found).await;
+        done.note(found, ended.unwrap_or_else(|error| Err(format!("{error:#}"))));
     }
     bus.flush().await;
     done.tell("put back", out)

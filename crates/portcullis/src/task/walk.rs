@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use bus::{Bus, Stored};
-use domain::{Key, Kind, Task, TaskState};
+use domain::{Key, Kind, Phase, Task, TaskState};
 use fleet::store::{self, StoreError};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use wire::{Wire as _, subject};
@@ -61,6 +61,17 @@ pub(super) async fn known(
         }
     }
     Ok(found)
+}
+
+/// The revived tasks, in the queue or not: whoever put one back may have been interrupted
+/// before it was created again.
+pub(super) async fn revived(bus: &Bus, kind: &Kind, limit: usize) -> anyhow::Result<Vec<Found>> {
+    let meant = |state: &TaskState| matches!(state.phase, Phase::Revived { .. });
+    let mut revived = Vec::new();
+    for found in known(bus, kind, limit, meant).await? {
+        revived.extend(one(bus, kind, found.key).await?);
+    }
+    Ok(revived)
 }
 
 /// One task, wherever it stands.

@@ -125,7 +125,7 @@ async fn tell_and_wait(args: &Args, dir: &Path, stage: &mut Stage) -> anyhow::Re
     let bus = Bus::connect(&options).await?;
     let events = vec!["event.gate.>".to_owned(), "event.failure.>".to_owned()];
     let mut feed = bus.feed(subject::EVENTS, events, FeedStart::All).await?;
-    stage.start_services(args.dispatchers)?;
+    stage.start_services(&bus, args.dispatchers).await?;
     greet(args, stage);
     let mut narrator = Narrator { bus, heal_at: None, healed: args.calm, welcomed: 0 };
     loop {

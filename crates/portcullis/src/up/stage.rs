@@ -4,7 +4,9 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
+use bus::{Bus, BusError, Inbox};
 use tokio::process::Command;
+use wire::subject;
 
 use super::{
     nats::Nats,
@@ -37,6 +39,12 @@ pub const PLAY_KEY: &str = "70c1a9d3e5b7f2046c8e1a3b5d7f9024681357acbdf0e2c4a698
 /// In this order they start; in the other they stop, so that whoever needs another goes first.
 const ORDER: [&str; 4] = ["gatekeeper", "welcome-payer", "dispatcher", "sensor"];
 
+/// Whoever asks one of these before it listens tells that nobody answers, which is true and no
+/// news while everything starts.
+const ASKED: [&str; 2] = ["gatekeeper", "welcome-payer"];
+/// Who is silent for longer has trouble of its own, and is no longer waited for.
+const FIRST_BEAT_WITHIN: Duration = Duration::from_secs(10);
+
 impl Stage {
     /// Starts NATS and the world and applies the settings; no service yet.
     ///
@@ -57,12 +65,13 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Starts every service, `dispatchers` of one of them.
+    /// Starts every service, `dispatchers` of one of them, each once those that it asks listen.
     ///
     /// # Errors
     ///
     /// As [`Stage::set`].
-    pub fn start_services(&mut self, dispatchers: usize) -> anyhow::Result<()> {
+    pub async fn start_services(&mut self, bus: &Bus, dispatchers: usize) -> anyhow::Result<()> {
+        let mut beats = bus.subscribe(subject::BEATS).await.context("listen for beats")?;
         for program in ORDER {
             let count = if program == "dispatcher" { dispatchers } else { 1 };
             for number in 1..=count {
@@ -70,6 +79,9 @@ impl Stage {
                     if count == 1 { program.to_owned() } else { format!("{program}-{number}") };
                 let process = self.launch(program, &name)?;
                 self.services.push(Service { program, name, process });
+            }
+            if ASKED.contains(&program) {
+                first_beat(&mut beats, program).await?;
             }
         }
         Ok(())
@@ -167,4 +179,17 @@ pub fn sibling(program: &str) -> anyhow::Result<PathBuf> {
 #[expect(clippy::disallowed_methods, reason = "a path for a child process, no setting of ours")]
 pub fn nats_server() -> PathBuf {
     std::env::var("NATS_SERVER").map_or_else(|_| PathBuf::from("nats-server"), PathBuf::from)
+}
+
+/// Waits until `program` gives a sign of life: it listens by then.
+async fn first_beat(beats: &mut Inbox, program: &str) -> anyhow::Result<()> {
+    let its = format!("beat.{program}.");
+    let heard = async {
+        while !beats.next().await?.subject.starts_with(&its) {}
+        Ok::<_, BusError>(())
+    };
+    match tokio::time::timeout(FIRST_BEAT_WITHIN, heard).await {
+        Ok(heard) => heard.context("listen for beats"),
+        Err(_) => Ok(()),
+    }
 }

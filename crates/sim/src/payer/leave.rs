@@ -21,8 +21,8 @@ pub(super) struct Matter<'a> {
 
 pub(super) async fn leave(desk: &Desk, run: &Run, matter: Matter<'_>) -> Leave {
     match desk.contact(matter.payment).await {
-        Ok(false) => (),
-        Ok(true) => return Leave::Never { why: "there was contact".to_owned() },
+        Ok(contact) if !contact || matter.sent => (),
+        Ok(_) => return Leave::Never { why: "there was contact".to_owned() },
         Err(Silent) => return unread(),
     }
     if let Some(leave) = claim(desk, run, matter).await {
