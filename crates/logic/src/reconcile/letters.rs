@@ -48,8 +48,9 @@ fn delivered(
             settlement.proof.word()
         );
         let remedy = format!(
-            "the transfer still buys its message: post it to the agent's inbox with \
-             `paymentTxid` {txid}; the next reconcile then finds it delivered"
+            "the transfer still buys its message; put back, its task asks the inbox once more and \
+             pays nothing: portcullis task retry {} --note \"…\"",
+            payment.source_key
         );
         let mut difference = Difference::of(Kind::Undelivered, payment, what, remedy);
         difference.txid.clone_from(&settlement.txid);

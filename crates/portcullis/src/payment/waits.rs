@@ -59,14 +59,7 @@ impl Who {
 pub(super) fn waits(payment: &Payment, around: &Around<'_>) -> Waits {
     match &payment.stage {
         Stage::Settled(_, settlement) if settlement.proof == Proof::Chain => {
-            let txid = settlement.txid.as_deref().unwrap_or("(not told)");
-            person(
-                format!(
-                    "paid and never delivered; the transfer still buys its message: post it to \
-                     the agent's inbox with paymentTxid {txid}"
-                ),
-                None,
-            )
+            undelivered(payment, around)
         }
         Stage::Settled(..) => nobody("nothing".to_owned()),
         Stage::Rejected(..) if open_task(around) => with_leave(
@@ -115,8 +108,28 @@ fn doubted(around: &Around<'_>, doubt: &Doubt) -> Waits {
             format!("{asked}; the same bytes are sent again only once gate {gate} is opened"),
             Some(opening(gate)),
         ),
+        None if !open_task(around) => payer(
+            around,
+            &format!(
+                "{asked}; no task asks for it any more, so the same bytes are sent again, if need \
+                 be, along with the next payment of this wallet"
+            ),
+        ),
         None => payer(around, &format!("{asked}, and sends the same bytes again if nothing did")),
     }
+}
+
+/// Paid, and the inbox refused to deliver for it: the transfer still buys its message.
+fn undelivered(payment: &Payment, around: &Around<'_>) -> Waits {
+    if open_task(around) {
+        let what = "the task's next attempt, which asks the inbox once more to deliver for it";
+        return with_leave(around, what.to_owned());
+    }
+    person(
+        "paid and never delivered; put back, its task asks the inbox once more and pays nothing"
+            .to_owned(),
+        Some(format!("portcullis task retry {} --note \"…\"", payment.source_key)),
+    )
 }
 
 /// What goes on as soon as money may leave.

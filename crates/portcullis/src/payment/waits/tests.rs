@@ -159,7 +159,9 @@ fn what_is_over_waits_for_nobody() {
     };
     assert_eq!(of(settled(Proof::Delivered), &["relay"], true, 0).who, Who::Nobody);
     let waits = of(settled(Proof::Chain), &[], true, 1);
-    assert!(waits.who == Who::Person && waits.what.contains("paymentTxid ab"), "{waits:?}");
+    let retry = "portcullis task retry welcome/SP1 --note \"…\"";
+    assert_eq!((waits.who, waits.command.as_deref()), (Who::Person, Some(retry)));
+    assert_eq!(of(settled(Proof::Chain), &[], false, 1).who, Who::Payer);
     let rejected = || {
         let why = "withdrawn".to_owned();
         Stage::Rejected(Some(signed()), Rejection::Unsent { why })
