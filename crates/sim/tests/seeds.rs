@@ -62,7 +62,7 @@ fn the_same_seed_does_the_same_again() {
 /// Runs seeds until `mutant` is caught, and compares the promise that caught it.
 #[track_caller]
 fn check(mutant: Mutant, promise: &str) {
-    const SEEDS: u64 = 100;
+    const SEEDS: u64 = 2_000;
     let caught = (1..=SEEDS).find_map(|seed| {
         let broken = run(&Plan { mutant: Some(mutant), ..plan(seed) }).broken?;
         Some((seed, broken))
