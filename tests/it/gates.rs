@@ -55,7 +55,12 @@ async fn completed_all(world: &World, count: usize) {
 
 async fn open(world: &World, gate: &str) -> String {
     let args = ["gate", "open", gate, "--note", "cleared", "--as", "ann", "--no-wait"];
-    let output = world.cli(&args).await;
+    // One that was just started may not listen yet.
+    let output = eventually("a gatekeeper to answer", || async {
+        let output = world.cli(&args).await;
+        (output.status.code() != Some(4)).then_some(output)
+    })
+    .await;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");
     said
