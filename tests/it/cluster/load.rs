@@ -173,7 +173,11 @@ async fn create(bus: Bus, acknowledged: Arc<Mutex<Acknowledged>>, stop: Arc<Atom
 
 /// The fence, while the gate flows.
 async fn token_if_open(bus: &Bus) -> Option<u64> {
-    let token = gate_log::token(bus).await.ok()?;
+    let Ok(token) = gate_log::token(bus).await else {
+        // As each service does over which no leader answers: this server may be cut off.
+        bus.leave().await;
+        return None;
+    };
     let relay: GateName = "relay".parse().unwrap();
     let gate: Gate = gate_log::current(bus, &relay).await.ok()??.value;
     (gate.state == GateState::Open).then_some(token)
