@@ -58,15 +58,23 @@ impl Inbox {
         })
     }
 
-    /// Posts without a payment, to learn the terms; those that fit come with the answer.
-    pub(crate) async fn probe(&self, letter: &Letter) -> (Answer, Option<Chosen>) {
+    /// Posts without a payment: what the answer means, and the terms in it as they read.
+    async fn unpaid(
+        &self,
+        letter: &Letter,
+    ) -> (Answer, Result<PaymentRequired, header::HeaderError>) {
         let request = self.client.post(self.route(letter)).timeout(ASK_WITHIN);
         let response = http::ask(request.json(&body(letter))).await;
         let required =
             PaymentRequired::read(response.header(header::PAYMENT_REQUIRED), &response.text);
         let mut reply = reply(&response);
         reply.has_terms = required.is_ok();
-        let answer = classify(Phase::Probe, &reply);
+        (classify(Phase::Probe, &reply), required)
+    }
+
+    /// Posts without a payment, to learn the terms; those that fit come with the answer.
+    pub(crate) async fn probe(&self, letter: &Letter) -> (Answer, Option<Chosen>) {
+        let (answer, required) = self.unpaid(letter).await;
         let chosen = match (&answer, required) {
             (Answer::PaymentRequired, Ok(required)) => self.agree(&required, letter),
             _ => None,

@@ -1,12 +1,11 @@
 //! What the inbox asks for, held against what we would pay: said loudly, and nothing is paid.
 
 use domain::{Letter, Sats};
-use logic::classify::{Answer, Failure, Phase, classify};
+use logic::classify::{Answer, Failure};
 use stacks::sbtc_asset;
-use x402::{Chosen, PaymentRequired, Terms, header, select};
+use x402::{Chosen, Terms, select};
 
-use super::{ASK_WITHIN, Inbox, body};
-use crate::{http, reply::reply};
+use super::Inbox;
 
 /// Why there is nothing to pay by.
 #[derive(Clone, Debug)]
@@ -23,13 +22,7 @@ impl Inbox {
     /// Posts without a payment, which delivers nothing and costs nothing, and chooses among
     /// the terms of the answer what costs `amount_max` at most.
     pub(crate) async fn terms(&self, letter: &Letter, amount_max: Sats) -> Result<Chosen, NoTerms> {
-        let request = self.client.post(self.route(letter)).timeout(ASK_WITHIN);
-        let response = http::ask(request.json(&body(letter))).await;
-        let required =
-            PaymentRequired::read(response.header(header::PAYMENT_REQUIRED), &response.text);
-        let mut reply = reply(&response);
-        reply.has_terms = required.is_ok();
-        match (classify(Phase::Probe, &reply), required) {
+        match self.unpaid(letter).await {
             (Answer::PaymentRequired, Ok(required)) => {
                 let pay_to = letter
                     .to_stx
