@@ -145,8 +145,8 @@ impl World {
     pub(crate) async fn state(&self, kind: &str, source_key: &str) -> Option<TaskState> {
         let (kind, key) = named(kind, source_key);
         let subject = subject::state(&kind, key);
-        let found = store::read::<TaskState>(&self.bus, subject::STATE, &subject).await.unwrap();
-        found.map(|found| found.value)
+        let read = || store::read::<TaskState>(&self.bus, subject::STATE, &subject);
+        answered(&subject, read).await.map(|found| found.value)
     }
 
     /// Waits until the task stands in `phase` and returns where it stands.
@@ -164,7 +164,7 @@ impl World {
 
     pub(crate) async fn gate(&self, gate: &str) -> Gate {
         let name: GateName = gate.parse().unwrap();
-        gate_log::current(&self.bus, &name).await.unwrap().unwrap().value
+        answered(gate, || gate_log::current(&self.bus, &name)).await.unwrap().value
     }
 
     /// Waits until the gate stands so.
@@ -175,9 +175,14 @@ impl World {
         })
     }
 
+    /// Every message over a subject, oldest first.
+    pub(crate) async fn stored(&self, stream: &str, subject: &str) -> Vec<bus::Stored> {
+        answered(subject, || self.bus.all(stream, subject, 100_000)).await
+    }
+
     /// Every event over `subjects`, oldest first.
     pub(crate) async fn events(&self, subject: &str) -> Vec<Value> {
-        let stored = self.bus.all(subject::EVENTS, subject, 100_000).await.unwrap();
+        let stored = self.stored(subject::EVENTS, subject).await;
         stored.iter().map(|event| serde_json::from_slice(&event.body).unwrap()).collect()
     }
 
@@ -199,6 +204,14 @@ impl Drop for World {
         }
         let _ = fs::remove_dir_all(&self.dir);
     }
+}
+
+/// Reads until the servers answer: after a restart some seconds pass before anybody leads.
+async fn answered<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(
+    what: &str,
+    read: impl Fn() -> F,
+) -> T {
+    eventually(format!("an answer about {what}"), || async { read().await.ok() }).await
 }
 
 /// A connection to these servers.
