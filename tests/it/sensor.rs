@@ -68,6 +68,8 @@ async fn ended_and_contacted_agents_are_skipped() {
             canary: Vec::new(),
             task: None,
             phase,
+            newest: domain::Cost::ZERO,
+            credential: None,
         };
         let chain = subject::state(&state.kind, state.source_key.key());
         let bus = &job.world.bus;

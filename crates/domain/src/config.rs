@@ -1,9 +1,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{Blame, Budget, Cause, GateName, Kind, Sats, SensorName, ServiceName};
+use crate::{
+    Blame, Budget, Cause, GateName, Kind, ProviderConfig, ProviderName, Sats, SensorName,
+    ServiceName,
+};
 
 /// The whole configuration, as `portcullis apply` published it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// One more for each apply; the epoch of the gate `_config`.
     pub version: u64,
@@ -14,6 +17,8 @@ pub struct Config {
     pub payer: Option<PayerConfig>,
     /// What each kind may spend; one that is not named has no limit.
     pub budgets: BTreeMap<Kind, Budget>,
+    /// Who takes credentials, and where those are found.
+    pub providers: BTreeMap<ProviderName, ProviderConfig>,
 }
 
 /// How one kind of work is done.
@@ -113,6 +118,22 @@ pub struct PayerConfig {
     pub ask_every: Duration,
     /// Blocks on top before the chain's word that a nonce went elsewhere is believed.
     pub depth: u32,
+}
+
+impl KindConfig {
+    /// A kind of which nothing is said but who does the work: what a file leaves out is this.
+    pub const fn of(handler: Handler) -> Self {
+        KindConfig {
+            handler,
+            needs: Vec::new(),
+            attempts_max: 5,
+            rest: Duration::from_secs(30),
+            rest_max: Duration::from_secs(900),
+            concurrency: None,
+            lease: Duration::from_secs(30),
+            timeout: Duration::from_secs(60),
+        }
+    }
 }
 
 impl Config {

@@ -5,6 +5,8 @@
 mod budget;
 mod cause;
 mod config;
+mod credential;
+mod fingerprint;
 mod gate;
 mod incident;
 mod key;
@@ -21,11 +23,15 @@ pub use config::{
     ClosePolicy, Config, DirectoryConfig, GateConfig, Handler, KindConfig, PayerConfig,
     SensorConfig,
 };
+pub use credential::{CredentialConfig, CredentialSource, CredentialUse, ProviderConfig, Scheme};
+pub use fingerprint::{Fingerprint, FingerprintError};
 pub use gate::{Actor, Admission, Canary, Epoch, Gate, GateState, Trigger};
 pub use incident::{Incident, JoinedFailure};
 pub use key::{Key, KeyError, SourceKey, SourceKeyError};
 pub use money::{MicroUsd, Sats};
-pub use name::{GateName, HolderId, Kind, NameError, SensorName, ServiceName};
+pub use name::{
+    CredentialName, GateName, HolderId, Kind, NameError, ProviderName, SensorName, ServiceName,
+};
 pub use payment::{
     Doubt, Letter, Payee, Payment, PaymentNote, PaymentStage, Proof, Rejection, Sent, Settlement,
     Signed, Staged, Unfinished, Wallet,

@@ -89,6 +89,16 @@ name! {
 }
 
 name! {
+    /// Whoever takes credentials, such as `anthropic`.
+    ProviderName, reserved_prefix = false
+}
+
+name! {
+    /// One credential of a provider, such as `oauth` or `api-key`.
+    CredentialName, reserved_prefix = false
+}
+
+name! {
     /// One running dispatcher: who holds a claim. Fresh for each process.
     HolderId, reserved_prefix = false
 }

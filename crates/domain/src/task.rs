@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use crate::{
-    Admission, Cause, GateName, HolderId, Key, Kind, MicroUsd, Sats, SourceKey, Timestamp,
+    Admission, Cause, CredentialUse, GateName, HolderId, Key, Kind, MicroUsd, Sats, SourceKey,
+    Timestamp,
 };
 
 /// One piece of work of a kind, for a source key.
@@ -30,6 +31,11 @@ pub struct TaskState {
     pub charged: u32,
     /// What all attempts cost together.
     pub cost: Cost,
+    /// What the newest attempt cost, kept until the next begins, so that it is told again as it
+    /// was told first.
+    pub newest: Cost,
+    /// The credential that the newest attempt was made with, kept as long.
+    pub credential: Option<CredentialUse>,
     /// Every gate that the kind needs, as it stood when the newest attempt was admitted. Kept
     /// to the end of the attempt and beyond, so that it is told again as it was told first.
     pub admitted: Vec<Admission>,
@@ -81,6 +87,9 @@ pub struct Claim {
 pub struct Cost {
     pub micro_usd: MicroUsd,
     pub sats: Sats,
+    /// Of a language model: what it read and what it wrote.
+    pub tokens_in: u64,
+    pub tokens_out: u64,
 }
 
 /// What a handler answers for one attempt.
@@ -119,12 +128,15 @@ impl TaskState {
 }
 
 impl Cost {
-    pub const ZERO: Cost = Cost { micro_usd: MicroUsd::ZERO, sats: Sats::ZERO };
+    pub const ZERO: Cost =
+        Cost { micro_usd: MicroUsd::ZERO, sats: Sats::ZERO, tokens_in: 0, tokens_out: 0 };
 
     pub const fn plus(self, other: Cost) -> Cost {
         Cost {
             micro_usd: MicroUsd::new(self.micro_usd.get().saturating_add(other.micro_usd.get())),
             sats: self.sats.saturating_add(other.sats),
+            tokens_in: self.tokens_in.saturating_add(other.tokens_in),
+            tokens_out: self.tokens_out.saturating_add(other.tokens_out),
         }
     }
 }

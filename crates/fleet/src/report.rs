@@ -24,6 +24,7 @@ pub fn attempt_told(holder: &HolderId, state: &TaskState, report: &Report) -> At
         },
         effect: String::new(),
         cost: Cost::ZERO,
+        credential: state.credential.clone(),
         admitted: report.admitted.clone(),
         canary: report.canary.clone(),
     };

@@ -167,6 +167,7 @@ async fn conclude(
         cost: domain::Cost::ZERO,
         admitted: vec![Admission { gate: gate.name.clone(), epoch: gate.epoch, seq }],
         canary: vec![gate.name.clone()],
+        credential: None,
     };
     match ended {
         Ended::Completed { effect } => {
@@ -376,6 +377,8 @@ mod tests {
             canary: vec!["relay".parse().unwrap()],
             task: None,
             phase,
+            newest: Cost::ZERO,
+            credential: None,
         };
         let done = Phase::Completed { effect: "paid".to_owned() };
         let completed = Ended::Completed { effect: "paid".to_owned() };

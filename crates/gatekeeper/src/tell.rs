@@ -161,6 +161,7 @@ mod tests {
             cost: Cost::ZERO,
             admitted: Vec::new(),
             canary: Vec::new(),
+            credential: None,
         };
         let teller = Teller { source: "gatekeeper/1".to_owned(), now: Timestamp::from_millis(9) };
         event(teller, gate, told, Some(&about)).id

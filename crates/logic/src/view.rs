@@ -38,14 +38,7 @@ pub const STALE_AFTER: Duration = Duration::from_secs(3);
 /// ```
 /// use logic::view::{Verdict, View};
 ///
-/// let config = domain::Config {
-///     version: 1,
-///     kinds: Default::default(),
-///     gates: Default::default(),
-///     sensors: Default::default(),
-///     payer: None,
-///     budgets: Default::default(),
-/// };
+/// let config = domain::Config { version: 1, ..Default::default() };
 /// let verdict = View::new().admission(&config, &"welcome".parse()?, 0);
 /// assert!(matches!(verdict, Verdict::Unknown(_)));
 /// # Ok::<(), domain::NameError>(())

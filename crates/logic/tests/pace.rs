@@ -240,7 +240,20 @@ fn task_state(attempt: u32, phase: Phase) -> TaskState {
     let (kind, source_key) = (kinds()[1].clone(), source_key(0));
     let (at, charged, cost) = (Timestamp::from_millis(0), 0, Cost::ZERO);
     let (admitted, canary) = (Vec::new(), Vec::new());
-    TaskState { kind, source_key, at, attempt, charged, cost, admitted, canary, task: None, phase }
+    TaskState {
+        kind,
+        source_key,
+        at,
+        attempt,
+        charged,
+        cost,
+        admitted,
+        canary,
+        task: None,
+        phase,
+        newest: Cost::ZERO,
+        credential: None,
+    }
 }
 
 fn relay() -> GateName {
@@ -274,7 +287,6 @@ fn gates(state: Option<GateState>) -> BTreeMap<GateName, Gate> {
 
 fn config() -> Config {
     let kind = |concurrency| KindConfig {
-        handler: Handler::Service { name: "payer".parse().unwrap() },
         needs: vec![relay()],
         attempts_max: 3,
         rest: Duration::from_secs(1),
@@ -282,6 +294,7 @@ fn config() -> Config {
         concurrency,
         lease: Duration::from_secs(10),
         timeout: Duration::from_secs(60),
+        ..KindConfig::of(Handler::Service { name: "payer".parse().unwrap() })
     };
     let [prompt, welcome] = kinds();
     Config {
@@ -294,5 +307,6 @@ fn config() -> Config {
         sensors: BTreeMap::new(),
         payer: None,
         budgets: BTreeMap::new(),
+        ..Config::default()
     }
 }

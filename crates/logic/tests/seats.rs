@@ -108,7 +108,20 @@ fn link(task: usize, attempt: u32, phase: Phase) -> TaskState {
     let (kind, source_key) = (kind(), source_key(task));
     let (at, charged, cost) = (Timestamp::from_millis(0), 0, Cost::ZERO);
     let (admitted, canary) = (Vec::new(), Vec::new());
-    TaskState { kind, source_key, at, attempt, charged, cost, admitted, canary, task: None, phase }
+    TaskState {
+        kind,
+        source_key,
+        at,
+        attempt,
+        charged,
+        cost,
+        admitted,
+        canary,
+        task: None,
+        phase,
+        newest: Cost::ZERO,
+        credential: None,
+    }
 }
 
 fn claimed(task: usize, attempt: u32, who: usize) -> TaskState {

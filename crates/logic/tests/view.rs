@@ -310,7 +310,6 @@ fn welcome() -> Kind {
 
 fn config(version: u64) -> Config {
     let kind = KindConfig {
-        handler: Handler::Service { name: "payer".parse().unwrap() },
         needs: vec![names()[0].clone()],
         attempts_max: 3,
         rest: Duration::from_secs(1),
@@ -318,6 +317,7 @@ fn config(version: u64) -> Config {
         concurrency: None,
         lease: Duration::from_secs(10),
         timeout: Duration::from_secs(60),
+        ..KindConfig::of(Handler::Service { name: "payer".parse().unwrap() })
     };
     Config {
         version,
@@ -326,5 +326,6 @@ fn config(version: u64) -> Config {
         sensors: BTreeMap::new(),
         payer: None,
         budgets: Default::default(),
+        ..Config::default()
     }
 }

@@ -15,6 +15,8 @@ mod section;
 mod sensors;
 mod value;
 
+use std::collections::BTreeMap;
+
 use domain::Config;
 use toml::de::DeTable;
 
@@ -65,6 +67,7 @@ pub fn load(path: &str, text: &str) -> Result<(Config, Vec<Warning>), Vec<Proble
         sensors: sensors.into_iter().filter_map(|(name, it)| Some((name, it.config?))).collect(),
         payer: payer.and_then(|payer| payer.config),
         budgets: budgets.into_iter().map(|(kind, budget)| (kind, budget.config)).collect(),
+        providers: BTreeMap::new(),
     };
     if notes.any_problem() {
         Err(notes.into_problems())

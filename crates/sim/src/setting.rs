@@ -46,12 +46,11 @@ pub(crate) fn config() -> Rc<Config> {
     }
     let kinds = kinds.into_iter().collect();
     let (sensors, budgets) = (BTreeMap::new(), BTreeMap::new());
-    Rc::new(Config { version: 1, kinds, gates, sensors, payer: None, budgets })
+    Rc::new(Config { version: 1, kinds, gates, sensors, payer: None, budgets, ..Config::default() })
 }
 
 fn kind(service: &str, needs: &[&str]) -> KindConfig {
     KindConfig {
-        handler: Handler::Service { name: service.parse().expect("a service") },
         needs: needs.iter().map(|name| gate(name)).collect(),
         attempts_max: 4,
         rest: Duration::from_secs(1),
@@ -59,6 +58,7 @@ fn kind(service: &str, needs: &[&str]) -> KindConfig {
         concurrency: None,
         lease: Duration::from_millis(LEASE_MS),
         timeout: Duration::from_secs(25),
+        ..KindConfig::of(Handler::Service { name: service.parse().expect("a service") })
     }
 }
 

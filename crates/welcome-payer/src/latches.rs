@@ -300,6 +300,7 @@ mod tests {
             cost: Cost::ZERO,
             admitted: Vec::new(),
             canary: Vec::new(),
+            credential: None,
         }
     }
 
@@ -315,6 +316,8 @@ mod tests {
             canary: Vec::new(),
             task: None,
             phase,
+            newest: Cost::ZERO,
+            credential: None,
         }
     }
 

@@ -118,6 +118,7 @@ pub(crate) async fn failure(
         rest_until: None::<Timestamp>,
         effect: String::new(),
         cost: Cost::ZERO,
+        credential: None,
         canary: Vec::new(),
     };
     let told = fleet.tell(&Event { source: fleet.source(), ..told.to_event() }).await;
@@ -152,6 +153,7 @@ pub(crate) fn failed(
         cost,
         admitted: request.admitted.clone(),
         canary: Vec::new(),
+        credential: None,
     }
 }
 

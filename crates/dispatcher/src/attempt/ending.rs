@@ -18,7 +18,7 @@ use super::{
     lease::{Claimed, Held},
     told,
 };
-use crate::handler;
+use crate::handler::{self, Handled};
 
 /// Between writes of an end that got no answer.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -36,8 +36,8 @@ impl Errand {
         let held = self.hold(&mut claimed, self.work(&first, kind)).await;
         drop(counted);
         let why = match held {
-            Held::Answered(outcome) => {
-                return self.conclude(config, kind, claimed.link, &outcome).await;
+            Held::Answered(handled) => {
+                return self.conclude(config, kind, claimed.link, &handled).await;
             }
             Held::Gone => "another wrote to its chain",
             Held::Over => "its claim could not be renewed",
@@ -55,12 +55,12 @@ impl Errand {
     }
 
     /// The handler's work, unless a gate has moved while the claim was written.
-    async fn work(&self, claimed: &TaskState, kind: &KindConfig) -> Outcome {
+    async fn work(&self, claimed: &TaskState, kind: &KindConfig) -> Handled {
         let Phase::Claimed(claim) = &claimed.phase else {
-            return Outcome::Held { gate: None, why: "not claimed".to_owned() };
+            return Outcome::Held { gate: None, why: "not claimed".to_owned() }.into();
         };
         if let Some(held) = self.held_back(claimed) {
-            return held;
+            return held.into();
         }
         let request = RunRequest {
             task: self.task.clone(),
@@ -68,7 +68,7 @@ impl Errand {
             holder: claim.holder.clone(),
             admitted: claimed.admitted.clone(),
         };
-        handler::handle(&self.desk.fleet.bus, kind, &request).await
+        handler::handle(&self.desk, kind, &request).await
     }
 
     fn held_back(&self, claimed: &TaskState) -> Option<Outcome> {
@@ -99,12 +99,14 @@ impl Errand {
         config: &Config,
         kind: &KindConfig,
         mut link: Versioned<TaskState>,
-        outcome: &Outcome,
+        handled: &Handled,
     ) -> Answer {
+        let outcome = &handled.outcome;
         let blame = blame_of(config, &self.kind, outcome);
         let now = self.desk.fleet.clock.now();
         let terms = Terms { kind, blame: &blame, jitter: kit::chance(), now };
-        let ending = on_outcome(&link.value, outcome, &terms);
+        let attempt = TaskState { credential: handled.credential.clone(), ..link.value.clone() };
+        let ending = on_outcome(&attempt, outcome, &terms);
         loop {
             match self.settle(ending.clone(), link.seq).await {
                 ControlFlow::Break(answer) => {
@@ -301,6 +303,8 @@ mod tests {
                 canary: if canary { vec![relay.clone()] } else { Vec::new() },
                 task: None,
                 phase: Phase::Completed { effect: String::new() },
+                newest: Cost::ZERO,
+                credential: None,
             };
             let held = not_let_through(&claimed, [relay.clone()], |_| Some(now.clone()));
             assert_eq!(held.is_none(), expected, "admitted under {epoch}, now {now:?}");

@@ -7,12 +7,12 @@ use std::{
     time::Duration,
 };
 
-use domain::{Outcome, TaskState};
+use domain::TaskState;
 use fleet::store::{Cas, StoreError, Versioned};
 use logic::attempt::{Lease, renew};
 
 use super::Errand;
-use crate::handler;
+use crate::handler::{self, Handled};
 
 /// Between renewals that failed.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
@@ -28,7 +28,7 @@ pub(super) struct Claimed {
 #[derive(Debug)]
 pub(super) enum Held {
     /// The work came to its end, and the claim stood.
-    Answered(Outcome),
+    Answered(Handled),
     /// Another wrote to the chain: the claim is gone.
     Gone,
     /// The lease ran out unrenewed: another may act by now, so we must not.
@@ -50,7 +50,7 @@ impl Errand {
     pub(super) async fn hold(
         &self,
         claimed: &mut Claimed,
-        work: impl Future<Output = Outcome>,
+        work: impl Future<Output = Handled>,
     ) -> Held {
         let clock = self.desk.fleet.clock;
         let mut work = pin!(self.hurried(work));
@@ -64,15 +64,15 @@ impl Errand {
             let answered = tokio::select! {
                 biased;
                 () = clock.sleep(self.until(over_at)) => return Held::Over,
-                outcome = &mut work => Some(outcome),
+                handled = &mut work => Some(handled),
                 () = clock.sleep(self.until(renew_at)) => None,
             };
             // Both may have come about while this process did not run at all.
             if claimed.lease.over(self.desk.now()) {
                 return Held::Over;
             }
-            if let Some(outcome) = answered {
-                return Held::Answered(outcome);
+            if let Some(handled) = answered {
+                return Held::Answered(handled);
             }
             let sent = self.desk.now();
             let Some((renewed, answered)) =
@@ -92,8 +92,8 @@ impl Errand {
                     renew_at = self.desk.now().saturating_add(AGAIN_AFTER);
                 }
             }
-            if let Some(outcome) = answered {
-                return Held::Answered(outcome);
+            if let Some(handled) = answered {
+                return Held::Answered(handled);
             }
         }
     }
@@ -104,8 +104,8 @@ impl Errand {
         &self,
         link: &Versioned<TaskState>,
         over_at: Duration,
-        mut work: Pin<&mut impl Future<Output = Outcome>>,
-    ) -> Option<(Renewed, Option<Outcome>)> {
+        mut work: Pin<&mut impl Future<Output = Handled>>,
+    ) -> Option<(Renewed, Option<Handled>)> {
         let mut renewal = pin!(self.renew(link));
         let mut answered = None;
         loop {
@@ -113,7 +113,7 @@ impl Errand {
                 biased;
                 renewed = &mut renewal => return Some((renewed, answered)),
                 () = self.desk.fleet.clock.sleep(self.until(over_at)) => return None,
-                outcome = &mut work, if answered.is_none() => answered = Some(outcome),
+                handled = &mut work, if answered.is_none() => answered = Some(handled),
             }
         }
     }
@@ -133,14 +133,15 @@ impl Errand {
     }
 
     /// The work, or that nobody waited for its end because this service must go.
-    async fn hurried(&self, work: impl Future<Output = Outcome>) -> Outcome {
+    async fn hurried(&self, work: impl Future<Output = Handled>) -> Handled {
         tokio::select! {
-            biased;
-            outcome = work => outcome,
-            () = self.desk.hurry.cancelled() => {
-                handler::unanswered("the dispatcher was stopped before the answer came".to_owned())
-            }
-        }
+                    biased;
+                    handled = work => handled,
+                    () = self.desk.hurry.cancelled() => {
+                        handler::unanswered("the dispatcher was stopped before the answer came".to_owned())
+        .into()
+                    }
+                }
     }
 
     fn until(&self, at: Duration) -> Duration {

@@ -114,6 +114,7 @@ fn parked(desk: &Desk, kind: &Kind, about: &str, cause: Cause, evidence: String)
         cost: Cost::ZERO,
         admitted: Vec::new(),
         canary: Vec::new(),
+        credential: None,
     }
 }
 

@@ -73,12 +73,13 @@ mod tests {
                 lease: Duration::from_secs(30),
                 renewals: 0,
             }),
+            newest: Cost::ZERO,
+            credential: None,
         }
     }
 
     fn ended(outcome: &Outcome, blame: &Blame) -> Ending {
         let kind = KindConfig {
-            handler: domain::Handler::Service { name: "payer".parse().unwrap() },
             needs: vec!["relay".parse().unwrap()],
             attempts_max: 5,
             rest: Duration::from_secs(10),
@@ -86,6 +87,7 @@ mod tests {
             concurrency: None,
             lease: Duration::from_secs(30),
             timeout: Duration::from_secs(60),
+            ..KindConfig::of(domain::Handler::Service { name: "payer".parse().unwrap() })
         };
         on_outcome(&claimed(), outcome, &Terms { kind: &kind, blame, jitter: 1.0, now: NOW })
     }

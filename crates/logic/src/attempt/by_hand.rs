@@ -100,5 +100,7 @@ pub fn unclaimed(task: &Task, now: Timestamp) -> TaskState {
         canary: Vec::new(),
         task: None,
         phase: Phase::Returned { gate: None, cause: None, due: now },
+        newest: domain::Cost::ZERO,
+        credential: None,
     }
 }

@@ -166,6 +166,8 @@ fn begin(delivered: &Delivered, base: &TaskState) -> Step {
         admitted: admitted.clone(),
         canary,
         task: None,
+        newest: domain::Cost::ZERO,
+        credential: None,
         phase: Phase::Claimed(claim),
         ..base.clone()
     };

@@ -120,12 +120,15 @@ impl Attempt {
             // Whatever was admitted before is over: nothing was, for what follows.
             state.admitted.clear();
             state.canary.clear();
+            state.newest = Cost::ZERO;
+            state.credential = None;
         }
         Attempt { state }
     }
 
     fn costing(mut self, cost: Cost) -> Self {
         self.state.cost = self.state.cost.plus(cost);
+        self.state.newest = cost;
         self
     }
 

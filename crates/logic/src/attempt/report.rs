@@ -92,10 +92,10 @@ impl Report {
 pub fn owed(state: &TaskState) -> Vec<Report> {
     let told = match &state.phase {
         Phase::Completed { effect } => {
-            vec![Told::Completed { effect: effect.clone(), cost: Cost::ZERO }]
+            vec![Told::Completed { effect: effect.clone(), cost: state.newest }]
         }
         Phase::Dead { cause } => {
-            vec![failed_again(cause, true, None), Told::Dead { cause: cause.clone() }]
+            vec![failed_again(state, cause, true, None), Told::Dead { cause: cause.clone() }]
         }
         Phase::Withdrawn { by, why } => {
             vec![Told::Withdrawn { by: by.clone(), why: why.clone() }]
@@ -103,9 +103,9 @@ pub fn owed(state: &TaskState) -> Vec<Report> {
         Phase::Parked { cause, evidence } => {
             vec![Told::Parked { cause: cause.clone(), evidence: evidence.clone() }]
         }
-        Phase::Resting { cause, charged: true, .. } => vec![failed_again(cause, true, None)],
+        Phase::Resting { cause, charged: true, .. } => vec![failed_again(state, cause, true, None)],
         Phase::Returned { gate: Some(gate), cause: Some(cause), .. } => {
-            vec![failed_again(cause, false, Some(gate.clone()))]
+            vec![failed_again(state, cause, false, Some(gate.clone()))]
         }
         Phase::Resting { .. }
         | Phase::Returned { .. }
@@ -115,7 +115,7 @@ pub fn owed(state: &TaskState) -> Vec<Report> {
     told.into_iter().map(|told| Report::of(state, told)).collect()
 }
 
-fn failed_again(cause: &Cause, charged: bool, gate: Option<GateName>) -> Told {
+fn failed_again(state: &TaskState, cause: &Cause, charged: bool, gate: Option<GateName>) -> Told {
     let evidence = "told again from the chain of the task".to_owned();
-    Told::Failed { cause: cause.clone(), evidence, charged, gate, cost: Cost::ZERO }
+    Told::Failed { cause: cause.clone(), evidence, charged, gate, cost: state.newest }
 }

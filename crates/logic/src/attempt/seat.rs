@@ -210,7 +210,6 @@ mod tests {
     fn config(concurrency: Option<u32>, drain_max: Option<u32>) -> Config {
         let secs = std::time::Duration::from_secs;
         let kind = domain::KindConfig {
-            handler: domain::Handler::Service { name: "payer".parse().unwrap() },
             needs: vec!["relay".parse().unwrap()],
             attempts_max: 5,
             rest: secs(10),
@@ -218,6 +217,7 @@ mod tests {
             concurrency,
             lease: secs(30),
             timeout: secs(60),
+            ..domain::KindConfig::of(domain::Handler::Service { name: "payer".parse().unwrap() })
         };
         Config {
             version: 1,
@@ -229,6 +229,7 @@ mod tests {
             sensors: BTreeMap::new(),
             payer: None,
             budgets: Default::default(),
+            ..Config::default()
         }
     }
 
@@ -312,6 +313,8 @@ mod tests {
                         canary: Vec::new(),
                         task: None,
                         phase: Phase::Claimed(claim),
+                        newest: domain::Cost::ZERO,
+                        credential: None,
                     }));
                 }
             }

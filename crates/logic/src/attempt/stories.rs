@@ -76,6 +76,8 @@ fn state(given: &str) -> Option<TaskState> {
         canary: vec![gate()],
         task: None,
         phase,
+        newest: Cost::ZERO,
+        credential: None,
     })
 }
 
@@ -336,7 +338,6 @@ fn claim(holder: &str) -> Claim {
 
 fn kind() -> KindConfig {
     KindConfig {
-        handler: Handler::Service { name: "welcome-payer".parse().unwrap() },
         needs: vec![gate()],
         attempts_max: 3,
         rest: Duration::from_secs(10),
@@ -344,6 +345,7 @@ fn kind() -> KindConfig {
         concurrency: None,
         lease: Duration::from_secs(6),
         timeout: Duration::from_secs(60),
+        ..KindConfig::of(Handler::Service { name: "welcome-payer".parse().unwrap() })
     }
 }
 

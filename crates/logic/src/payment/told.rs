@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use domain::{Blame, Cause, Cost, Doubt, GateName, MicroUsd, Outcome, Payment, Proof, Settlement};
+use domain::{Blame, Cause, Cost, Doubt, GateName, Outcome, Payment, Proof, Settlement};
 
 use crate::classify::{Answer, Failure};
 
@@ -75,7 +75,7 @@ pub(super) fn settled(payment: &Payment, settlement: &Settlement) -> Outcome {
                 payment.amount,
                 proof.word()
             ),
-            cost: Cost { micro_usd: MicroUsd::ZERO, sats: payment.amount },
+            cost: Cost { sats: payment.amount, ..Cost::ZERO },
         },
     }
 }

@@ -120,7 +120,6 @@ impl Fleet {
             payload: "{}".to_owned(),
         };
         let kind = KindConfig {
-            handler: Handler::Service { name: "welcome-payer".parse().unwrap() },
             needs: vec![relay()],
             attempts_max: setup.attempts_max,
             rest: Duration::from_secs(1),
@@ -128,6 +127,7 @@ impl Fleet {
             concurrency: None,
             lease: LEASE,
             timeout: Duration::from_secs(60),
+            ..KindConfig::of(Handler::Service { name: "welcome-payer".parse().unwrap() })
         };
         let process = |(at, offset): (usize, &u64)| Process {
             me: format!("d{at}").parse().unwrap(),

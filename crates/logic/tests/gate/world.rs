@@ -352,7 +352,6 @@ fn source_key(task: usize) -> SourceKey {
 
 fn config() -> Config {
     let kind = |needs: &[&str]| KindConfig {
-        handler: Handler::Service { name: "payer".parse().unwrap() },
         needs: needs.iter().map(|gate| gate.parse().unwrap()).collect(),
         attempts_max: 3,
         rest: Duration::from_secs(1),
@@ -360,6 +359,7 @@ fn config() -> Config {
         concurrency: None,
         lease: Duration::from_secs(10),
         timeout: Duration::from_secs(60),
+        ..KindConfig::of(Handler::Service { name: "payer".parse().unwrap() })
     };
     let policy = |cause: &str, tasks| {
         let within = Duration::from_secs(600);
@@ -382,5 +382,6 @@ fn config() -> Config {
         sensors: BTreeMap::new(),
         payer: None,
         budgets: Default::default(),
+        ..Config::default()
     }
 }

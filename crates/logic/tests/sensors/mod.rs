@@ -348,5 +348,7 @@ fn chain(end: End) -> TaskState {
         canary: Vec::new(),
         task: None,
         phase,
+        newest: Cost::ZERO,
+        credential: None,
     }
 }

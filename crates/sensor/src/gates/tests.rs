@@ -79,6 +79,8 @@ fn who_rests_is_no_canary() {
             canary: canary.then(|| probing.name.clone()).into_iter().collect(),
             task: None,
             phase,
+            newest: Cost::ZERO,
+            credential: None,
         };
         let at = |millis| rests(&state, Some(&probing), Timestamp::from_millis(millis));
         (at(9), at(10))

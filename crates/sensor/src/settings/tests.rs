@@ -14,7 +14,6 @@ fn settings(change: impl FnOnce(&mut DirectoryConfig)) -> Result<Settings, Setti
     let kind: Kind = "welcome".parse().unwrap();
     let minute = Duration::from_secs(60);
     let work = KindConfig {
-        handler: Handler::Service { name: "welcome-payer".parse().unwrap() },
         needs: Vec::new(),
         attempts_max: 3,
         rest: minute,
@@ -22,6 +21,7 @@ fn settings(change: impl FnOnce(&mut DirectoryConfig)) -> Result<Settings, Setti
         concurrency: None,
         lease: minute,
         timeout: minute,
+        ..KindConfig::of(Handler::Service { name: "welcome-payer".parse().unwrap() })
     };
     let mut directory = DirectoryConfig {
         kind: kind.clone(),
@@ -43,6 +43,7 @@ fn settings(change: impl FnOnce(&mut DirectoryConfig)) -> Result<Settings, Setti
         sensors: BTreeMap::from([(name.clone(), SensorConfig::Directory(directory))]),
         payer: None,
         budgets: BTreeMap::new(),
+        ..Config::default()
     };
     Settings::of(&name, &config)
 }

@@ -165,6 +165,8 @@ impl World {
             canary: Vec::new(),
             task: None,
             phase: Phase::Claimed(claim),
+            newest: Cost::ZERO,
+            credential: None,
         };
         let seq = last.map_or(0, |last| last.seq);
         let cas = store::compare_and_set(&self.bus, subject::STATE, &subject, &state, seq).await;
@@ -185,6 +187,8 @@ impl World {
             canary: Vec::new(),
             task: None,
             phase,
+            newest: Cost::ZERO,
+            credential: None,
         };
         let subject = subject::state(&task.kind, task.key());
         let cas = store::compare_and_set(&self.bus, subject::STATE, &subject, &state, seq).await;

@@ -38,6 +38,7 @@ impl Wire for AppliedConfig {
             sensors: collect(applied.sensors, sensor_of)?,
             payer: applied.payer.map(payer_of),
             budgets: collect(applied.budgets, budget_of)?,
+            providers: BTreeMap::new(),
         };
         Ok(AppliedConfig {
             config,

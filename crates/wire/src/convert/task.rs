@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use domain::{Claim, Cost, MicroUsd, Outcome, Phase, Sats, Seat, Task, TaskState};
+use domain::{Claim, Cost, CredentialUse, MicroUsd, Outcome, Phase, Sats, Seat, Task, TaskState};
 
 use super::{DecodeError, Wire, at, millis, parse, parse_all, parse_some, required, text, texts};
 use crate::{
@@ -52,6 +52,8 @@ impl Wire for TaskState {
             attempt: self.attempt,
             charged: self.charged,
             cost: Some(cost_to(self.cost)),
+            newest: Some(cost_to(self.newest)),
+            credential: self.credential.as_ref().map(Wire::to_proto),
             admitted: self.admitted.iter().map(Wire::to_proto).collect(),
             canary: texts(&self.canary),
             task: self.task.as_deref().map(Wire::to_proto),
@@ -67,10 +69,32 @@ impl Wire for TaskState {
             attempt: state.attempt,
             charged: state.charged,
             cost: cost_of(state.cost),
+            newest: cost_of(state.newest),
+            credential: state.credential.map(Wire::of_proto).transpose()?,
             admitted: state.admitted.into_iter().map(Wire::of_proto).collect::<Result<_, _>>()?,
             canary: parse_all("canary", &state.canary)?,
             task: state.task.map(Wire::of_proto).transpose()?.map(Box::new),
             phase: phase_of(required("phase", state.phase)?)?,
+        })
+    }
+}
+
+impl Wire for CredentialUse {
+    type Proto = proto::CredentialUse;
+
+    fn to_proto(&self) -> proto::CredentialUse {
+        proto::CredentialUse {
+            provider: self.provider.to_string(),
+            credential: self.credential.to_string(),
+            fingerprint: self.fingerprint.to_string(),
+        }
+    }
+
+    fn of_proto(used: proto::CredentialUse) -> Result<Self, DecodeError> {
+        Ok(CredentialUse {
+            provider: parse("credential.provider", &used.provider)?,
+            credential: parse("credential.credential", &used.credential)?,
+            fingerprint: parse("credential.fingerprint", &used.fingerprint)?,
         })
     }
 }
@@ -164,12 +188,22 @@ fn phase_of(phase: task_state::Phase) -> Result<Phase, DecodeError> {
 }
 
 pub(super) fn cost_to(cost: Cost) -> proto::Cost {
-    proto::Cost { micro_usd: cost.micro_usd.get(), sats: cost.sats.get() }
+    proto::Cost {
+        micro_usd: cost.micro_usd.get(),
+        sats: cost.sats.get(),
+        tokens_in: cost.tokens_in,
+        tokens_out: cost.tokens_out,
+    }
 }
 
 pub(super) fn cost_of(cost: Option<proto::Cost>) -> Cost {
     let cost = cost.unwrap_or_default();
-    Cost { micro_usd: MicroUsd::new(cost.micro_usd), sats: Sats::new(cost.sats) }
+    Cost {
+        micro_usd: MicroUsd::new(cost.micro_usd),
+        sats: Sats::new(cost.sats),
+        tokens_in: cost.tokens_in,
+        tokens_out: cost.tokens_out,
+    }
 }
 
 impl Wire for RunRequest {
@@ -266,7 +300,7 @@ fn outcome_of(outcome: run_reply::Outcome) -> Result<Outcome, DecodeError> {
 
 #[cfg(test)]
 mod tests {
-    use domain::{Admission, Cause, Epoch};
+    use domain::{Admission, Cause, Epoch, Fingerprint};
 
     use super::*;
 
@@ -274,6 +308,12 @@ mod tests {
     #[test]
     fn a_chain_reads_back() {
         let cause = || "relay.pending".parse::<Cause>().unwrap();
+        let cost = |micro_usd| Cost {
+            micro_usd: MicroUsd::new(micro_usd),
+            sats: Sats::new(100),
+            tokens_in: 12,
+            tokens_out: 34,
+        };
         let (due, words) = (at(1_773_219_600_000), || "ann".to_owned());
         let claim = Claim {
             holder: "d1".parse().unwrap(),
@@ -298,7 +338,13 @@ mod tests {
                 at: at(7),
                 attempt: 3,
                 charged: 2,
-                cost: Cost { micro_usd: MicroUsd::new(9), sats: Sats::new(100) },
+                cost: cost(9),
+                newest: cost(4),
+                credential: Some(CredentialUse {
+                    provider: "anthropic".parse().unwrap(),
+                    credential: "oauth".parse().unwrap(),
+                    fingerprint: Fingerprint::of("anthropic", "sk"),
+                }),
                 admitted: vec![Admission {
                     gate: "relay".parse().unwrap(),
                     epoch: Epoch::new(4),

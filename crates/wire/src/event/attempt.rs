@@ -1,6 +1,6 @@
 use domain::{
-    Admission, Cause, Cost, Epoch, GateName, HolderId, Kind, MicroUsd, Sats, SourceKey, Timestamp,
-    event_id,
+    Admission, Cause, Cost, CredentialUse, Epoch, GateName, HolderId, Kind, MicroUsd, Sats,
+    SourceKey, Timestamp, event_id,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,6 +30,8 @@ pub struct AttemptTold {
     /// What was achieved.
     pub effect: String,
     pub cost: Cost,
+    /// What it was made with.
+    pub credential: Option<CredentialUse>,
     pub admitted: Vec<Admission>,
     /// The probing gates for which it was the canary.
     pub canary: Vec<GateName>,
@@ -78,6 +80,12 @@ struct Data {
     cost_micro_usd: u64,
     #[serde(default)]
     sats: u64,
+    #[serde(default, skip_serializing_if = "nothing")]
+    tokens_in: u64,
+    #[serde(default, skip_serializing_if = "nothing")]
+    tokens_out: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    credential: Option<CredentialData>,
     #[serde(default)]
     admitted: Vec<AdmissionData>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -89,6 +97,18 @@ struct AdmissionData {
     gate: String,
     epoch: u64,
     seq: u64,
+}
+
+#[derive(Deserialize, Serialize)]
+struct CredentialData {
+    provider: String,
+    name: String,
+    fingerprint: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn nothing(count: &u64) -> bool {
+    *count == 0
 }
 
 const EVIDENCE_MAX: usize = 1_000;
@@ -174,6 +194,9 @@ impl AttemptTold {
             effect: self.effect.clone(),
             cost_micro_usd: self.cost.micro_usd.get(),
             sats: self.cost.sats.get(),
+            tokens_in: self.cost.tokens_in,
+            tokens_out: self.cost.tokens_out,
+            credential: self.credential.as_ref().map(CredentialData::of),
             admitted: self.admitted.iter().map(admission).collect(),
             canary: self.canary.iter().map(ToString::to_string).collect(),
         }
@@ -204,9 +227,30 @@ impl AttemptTold {
             cost: Cost {
                 micro_usd: MicroUsd::new(data.cost_micro_usd),
                 sats: Sats::new(data.sats),
+                tokens_in: data.tokens_in,
+                tokens_out: data.tokens_out,
             },
+            credential: data.credential.as_ref().map(CredentialData::read).transpose()?,
             admitted: data.admitted.into_iter().map(admission).collect::<Result<_, _>>()?,
             canary: data.canary.iter().map(gates).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl CredentialData {
+    fn of(used: &CredentialUse) -> Self {
+        CredentialData {
+            provider: used.provider.to_string(),
+            name: used.credential.to_string(),
+            fingerprint: used.fingerprint.to_string(),
+        }
+    }
+
+    fn read(&self) -> Result<CredentialUse, EventError> {
+        Ok(CredentialUse {
+            provider: field("credential.provider", &self.provider)?,
+            credential: field("credential.name", &self.name)?,
+            fingerprint: field("credential.fingerprint", &self.fingerprint)?,
         })
     }
 }
@@ -231,7 +275,17 @@ mod tests {
             evidence: "409 NONCE_CONFLICT".to_owned(),
             rest_until: Some(Timestamp::from_millis(1_773_219_660_000)),
             effect: String::new(),
-            cost: Cost { micro_usd: MicroUsd::new(7), sats: Sats::new(100) },
+            cost: Cost {
+                micro_usd: MicroUsd::new(7),
+                sats: Sats::new(100),
+                tokens_in: 5,
+                tokens_out: 6,
+            },
+            credential: Some(CredentialUse {
+                provider: "anthropic".parse().unwrap(),
+                credential: "api-key".parse().unwrap(),
+                fingerprint: "0123456789abcdef".parse().unwrap(),
+            }),
             admitted: vec![Admission {
                 gate: "relay".parse().unwrap(),
                 epoch: Epoch::new(4),

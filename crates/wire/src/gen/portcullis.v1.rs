@@ -692,6 +692,12 @@ pub struct TaskState {
     /// The task itself; in `dead`, `withdrawn` and `revived`.
     #[prost(message, optional, tag = "17")]
     pub task: ::core::option::Option<Task>,
+    /// What the newest attempt cost.
+    #[prost(message, optional, tag = "18")]
+    pub newest: ::core::option::Option<Cost>,
+    /// What the newest attempt was made with; absent for nothing.
+    #[prost(message, optional, tag = "19")]
+    pub credential: ::core::option::Option<CredentialUse>,
     #[prost(oneof = "task_state::Phase", tags = "7, 8, 9, 10, 11, 12, 13, 14")]
     pub phase: ::core::option::Option<task_state::Phase>,
 }
@@ -717,6 +723,17 @@ pub mod task_state {
         Parked(super::Parked),
     }
 }
+/// Which credential of a provider was used. Never its value.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CredentialUse {
+    #[prost(string, tag = "1")]
+    pub provider: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub credential: ::prost::alloc::string::String,
+    /// 16 hex digits.
+    #[prost(string, tag = "3")]
+    pub fingerprint: ::prost::alloc::string::String,
+}
 /// Who sits in a seat, on `seat.kind.<kind>.<number>` and `seat.gate.<gate>.<number>` in STATE;
 /// written in one atomic batch with the claim of that attempt.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -735,6 +752,11 @@ pub struct Cost {
     pub micro_usd: u64,
     #[prost(uint64, tag = "2")]
     pub sats: u64,
+    /// Of a language model: what it read and what it wrote.
+    #[prost(uint64, tag = "3")]
+    pub tokens_in: u64,
+    #[prost(uint64, tag = "4")]
+    pub tokens_out: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Claimed {

@@ -74,6 +74,8 @@ pub(super) fn link(
         admitted: under,
         task: None,
         phase,
+        newest: Cost::ZERO,
+        credential: None,
     };
     At { seq, ms, value }
 }
@@ -96,6 +98,7 @@ fn told(attempt: u32, verb: AttemptVerb, under: Vec<Admission>) -> Told {
         cost: Cost::ZERO,
         admitted: under,
         canary: Vec::new(),
+        credential: None,
     };
     let event = told.to_event();
     Told { id: event.id, subject: event.subject, key: told.source_key.key(), told }
@@ -141,7 +144,6 @@ pub(super) fn settled(nonce: u64, txid: &str) -> Stage {
 
 fn config() -> Config {
     let kind = KindConfig {
-        handler: domain::Handler::Service { name: "payer".parse().unwrap() },
         needs: vec!["relay".parse().unwrap()],
         attempts_max: 3,
         rest: Duration::from_secs(1),
@@ -149,6 +151,7 @@ fn config() -> Config {
         concurrency: Some(3),
         lease: Duration::from_millis(LEASE_MS),
         timeout: Duration::from_secs(1),
+        ..KindConfig::of(domain::Handler::Service { name: "payer".parse().unwrap() })
     };
     Config {
         version: 1,
@@ -157,6 +160,7 @@ fn config() -> Config {
         sensors: Default::default(),
         payer: None,
         budgets: Default::default(),
+        ..Config::default()
     }
 }
 
