@@ -131,7 +131,7 @@ async fn two_kinds_share_a_source_key() {
         world.phase(kind, "shared/0", "completed").await;
         // The queue is left after the telling.
         eventually("the queue to be empty", || async {
-            world.bus.last(wire::subject::WORK, "task.>").await.unwrap().is_none().then_some(())
+            world.last(wire::subject::WORK, "task.>").await.is_none().then_some(())
         })
         .await;
     }

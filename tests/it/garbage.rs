@@ -44,7 +44,7 @@ async fn junk_on_every_subject_blocks_nothing() {
     world.queue("echo", "echo/after").await;
     world.phase("echo", "echo/after", "completed").await;
     eventually("the junk to leave the queue", || async {
-        world.bus.last(subject::WORK, "task.>").await.unwrap().is_none().then_some(())
+        world.last(subject::WORK, "task.>").await.is_none().then_some(())
     })
     .await;
     let parked = world.events("event.task.parked.>").await;
@@ -73,7 +73,7 @@ async fn an_unfenced_task_is_parked() {
     assert_eq!(echo.asked().len(), 0);
     // Created as it should be, it runs, once the parked one has left the queue.
     eventually("the parked task to leave the queue", || async {
-        world.bus.last(subject::WORK, "task.>").await.unwrap().is_none().then_some(())
+        world.last(subject::WORK, "task.>").await.is_none().then_some(())
     })
     .await;
     world.queue("echo", "echo/sneaked").await;

@@ -69,7 +69,7 @@ async fn pay_behind_our_back(job: &Job, to: &str, nonce: u64) {
 /// The newest record of every payment.
 async fn payments(job: &Job) -> Vec<Payment> {
     let mut newest = std::collections::BTreeMap::new();
-    for stored in job.world.bus.all(subject::RECORD, "pay.*", 10_000).await.unwrap() {
+    for stored in job.world.stored(subject::RECORD, "pay.*").await {
         newest.insert(stored.subject.clone(), Payment::decode(&stored.body).unwrap());
     }
     newest.into_values().collect()
@@ -78,7 +78,7 @@ async fn payments(job: &Job) -> Vec<Payment> {
 /// Puts another version of a payment on record.
 async fn doctor(job: &Job, payment: &Payment) {
     let subject = subject::payment(payment.key());
-    let last = job.world.bus.last(subject::RECORD, &subject).await.unwrap();
+    let last = job.world.last(subject::RECORD, &subject).await;
     let expect = bus::Expect::Last(last.map_or(0, |last| last.seq));
     let put = bus::Put { subject, body: payment.encode(), expect, id: None };
     job.world.bus.put(put).await.unwrap();

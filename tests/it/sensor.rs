@@ -21,7 +21,7 @@ async fn next_cycle(job: &Job) -> Value {
 }
 
 async fn queued(job: &Job) -> usize {
-    job.world.bus.all(subject::WORK, "task.>", 10_000).await.unwrap().len()
+    job.world.stored(subject::WORK, "task.>").await.len()
 }
 
 /// The addresses in the directory, newest first.
@@ -89,7 +89,7 @@ async fn ended_and_contacted_agents_are_skipped() {
 
     let _sensor = job.spawn("sensor");
     next_cycle(&job).await;
-    let tasks = job.world.bus.all(subject::WORK, "task.>", 100).await.unwrap();
+    let tasks = job.world.stored(subject::WORK, "task.>").await;
     let keys: Vec<String> = tasks
         .iter()
         .map(|task| domain::Task::decode(&task.body).unwrap().source_key.to_string())

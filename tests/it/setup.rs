@@ -71,7 +71,7 @@ async fn the_gate_log_cannot_be_shrunk() {
     };
     let made = world.bus.ensure_consumer(subject::WORK, thief).await;
     assert!(made.is_err(), "a second consumer on the gate log was accepted");
-    let head = world.bus.last(subject::WORK, subject::FENCE).await.unwrap().unwrap();
+    let head = world.last(subject::WORK, subject::FENCE).await.unwrap();
     for request in ["DELETE", "PURGE"] {
         let (api, body) = match request {
             "DELETE" => ("$JS.API.STREAM.MSG.DELETE.WORK", format!("{{\"seq\":{}}}", head.seq)),
@@ -82,7 +82,7 @@ async fn the_gate_log_cannot_be_shrunk() {
         let answer = String::from_utf8_lossy(&answer).into_owned();
         assert!(answer.contains("error"), "{request}: {answer}");
     }
-    let still = world.bus.last(subject::WORK, subject::FENCE).await.unwrap().unwrap();
+    let still = world.last(subject::WORK, subject::FENCE).await.unwrap();
     assert_eq!(still.seq, head.seq);
 }
 
@@ -124,12 +124,12 @@ async fn an_older_state_stream_is_mended_in_place() {
     };
     world.bus.put(put).await.unwrap();
     world.apply(&ECHO_CONFIG.replace("attempts = 3", "attempts = 3\nconcurrency = 1")).await;
-    let kept = world.bus.last(subject::STATE, "state.other.0").await.unwrap().unwrap();
+    let kept = world.last(subject::STATE, "state.other.0").await.unwrap();
     assert_eq!(kept.body.as_ref(), b"kept");
 
     let _echo = Echo::start(&world.bus, "echo", |_, _| Says::done()).await;
     let _dispatcher = world.spawn("dispatcher", &[]);
     world.queue("echo", "echo/0").await;
     world.phase("echo", "echo/0", "completed").await;
-    assert!(world.bus.last(subject::STATE, "seat.kind.echo.0").await.unwrap().is_some());
+    assert!(world.last(subject::STATE, "seat.kind.echo.0").await.is_some());
 }

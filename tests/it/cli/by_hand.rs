@@ -97,7 +97,7 @@ async fn what_waits_is_withdrawn_and_may_come_back() {
     .await;
     world.gate_is("relay", GateState::Open).await;
     eventually("the queue to be empty", || async {
-        world.bus.last("WORK", "task.>").await.unwrap().is_none().then_some(())
+        world.last("WORK", "task.>").await.is_none().then_some(())
     })
     .await;
     assert_eq!(echo.asked().len(), 0, "withdrawn is withdrawn");
@@ -128,7 +128,7 @@ async fn tasks_are_added_behind_the_fence() {
     assert_eq!(output.status.code(), Some(3));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("while a gate is closed: relay"), "{text}");
-    assert!(world.bus.last("WORK", "task.>").await.unwrap().is_none());
+    assert!(world.last("WORK", "task.>").await.is_none());
 
     let free = ECHO_CONFIG.replace("needs = [\"relay\"]", "needs = []");
     let file = world.dir().join("free.toml");
@@ -149,7 +149,7 @@ async fn tasks_are_added_behind_the_fence() {
     let file = ["task", "add", "--file", rows.to_str().unwrap(), "--as", "ann"];
     let text = ends(&world, &file, 2).await;
     assert!(text.contains("rows:3:") && text.contains("nothing is created"), "{text}");
-    let queued = async || world.bus.all("WORK", "task.echo.>", 10).await.unwrap().len();
+    let queued = async || world.stored("WORK", "task.echo.>").await.len();
     assert_eq!(queued().await, 1, "of the file nothing");
     std::fs::write(&rows, lines).unwrap();
     ends(&world, &file, 0).await;

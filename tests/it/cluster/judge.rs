@@ -10,7 +10,7 @@ use crate::harness::World;
 /// G5, and what two gatekeepers owe each other: the log has no hole, each gate's epochs run on
 /// one by one, and no gate left a state that it was not in.
 pub(super) async fn gate_log(world: &World) {
-    let stored = world.bus.all(subject::WORK, subject::FENCE, 100_000).await.unwrap();
+    let stored = world.stored(subject::WORK, subject::FENCE).await;
     let mut gates = BTreeMap::<GateName, Gate>::new();
     let mut head = 0;
     for message in stored {

@@ -60,7 +60,7 @@ async fn fails(job: &Job, more: &[&str], expected: &[&str]) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fleet_that_is_well_passes_every_line() {
     let (job, _services) = well().await;
-    let record = async || job.world.bus.last("RECORD", ">").await.unwrap().map(|it| it.seq);
+    let record = async || job.world.last("RECORD", ">").await.map(|it| it.seq);
     let (before, posts) = (record().await, job.sandbox.stats().await.unwrap().paid_posts);
     let report = eventually("every line to pass", || async {
         let output = doctor(&job, &[]).await;

@@ -39,7 +39,7 @@ async fn refuses(job: &Job, agent: &str, more: &[&str], code: i32, expected: [&s
 
 /// Writes to the record: none may come from a rehearsal.
 async fn record(job: &Job) -> Option<u64> {
-    job.world.bus.last("RECORD", ">").await.unwrap().map(|it| it.seq)
+    job.world.last("RECORD", ">").await.map(|it| it.seq)
 }
 
 /// M1, M3: a rehearsal shows the transaction that the payer signs later, to the last byte (its
@@ -71,7 +71,7 @@ async fn shows_what_the_payer_will_sign() {
 
     let _services = job.spawn_all(1).await;
     job.done().await;
-    let paid = job.world.bus.last("RECORD", "pay.>").await.unwrap().unwrap();
+    let paid = job.world.last("RECORD", "pay.>").await.unwrap();
     let paid = Payment::decode(&paid.body).unwrap();
     let signed = paid.signed().unwrap();
     assert_eq!(transfer["txid_before_sponsoring"], json!(signed.txid));

@@ -25,7 +25,7 @@ async fn agents_are_welcomed_on_testnet() {
             assert!(transfer[end].as_str().unwrap().starts_with("ST"), "{transfer}");
         }
     }
-    let stored = job.world.bus.all("RECORD", "pay.>", 1_000).await.unwrap();
+    let stored = job.world.stored("RECORD", "pay.>").await;
     let mut seen = 0;
     for payment in stored.iter().map(|it| Payment::decode(&it.body).unwrap()) {
         let Some(signed) = payment.signed() else { continue };

@@ -83,13 +83,13 @@ async fn times_are_sane(world: &World) {
         let apart = at.as_millis().abs_diff(stored);
         assert!(apart < 300_000, "{what}: written {at}, {apart} ms from when it was stored");
     };
-    for stored in world.bus.all("STATE", "state.>", 10_000).await.unwrap() {
+    for stored in world.stored("STATE", "state.>").await {
         sane(&stored.subject, TaskState::decode(&stored.body).unwrap().at, stored.at_ms);
     }
-    for stored in world.bus.all("WORK", "gate.>", 10_000).await.unwrap() {
+    for stored in world.stored("WORK", "gate.>").await {
         sane(&stored.subject, Gate::decode(&stored.body).unwrap().at, stored.at_ms);
     }
-    for stored in world.bus.all("EVENTS", "event.>", 10_000).await.unwrap() {
+    for stored in world.stored("EVENTS", "event.>").await {
         let event: serde_json::Value = serde_json::from_slice(&stored.body).unwrap();
         if let Some(at) = event["data"]["at_ms"].as_u64() {
             sane(&stored.subject, Timestamp::from_millis(at), stored.at_ms);

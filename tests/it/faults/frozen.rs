@@ -117,7 +117,7 @@ impl Stage {
     }
 
     async fn queued(&self) -> bool {
-        self.world.bus.last(wire::subject::WORK, "task.>").await.unwrap().is_some()
+        self.world.last(wire::subject::WORK, "task.>").await.is_some()
     }
 
     /// The other comes to its end, alone; the one that woke works again.

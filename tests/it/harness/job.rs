@@ -100,7 +100,7 @@ impl Job {
     pub(crate) async fn done(&self) {
         self.welcomed(self.settings.agents as u64).await;
         eventually("the queue to be empty", || async {
-            self.world.bus.last("WORK", "task.>").await.unwrap().is_none().then_some(())
+            self.world.last("WORK", "task.>").await.is_none().then_some(())
         })
         .await;
         let ledger = self.sandbox.ledger().await.unwrap();

@@ -175,6 +175,11 @@ impl World {
         })
     }
 
+    /// The newest message over a subject.
+    pub(crate) async fn last(&self, stream: &str, subject: &str) -> Option<bus::Stored> {
+        answered(subject, || self.bus.last(stream, subject)).await
+    }
+
     /// Every message over a subject, oldest first.
     pub(crate) async fn stored(&self, stream: &str, subject: &str) -> Vec<bus::Stored> {
         answered(subject, || self.bus.all(stream, subject, 100_000)).await

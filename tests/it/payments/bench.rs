@@ -1,7 +1,6 @@
 use std::collections::BTreeSet;
 
 use domain::{Gate, GateState, Phase, Spending, TaskState};
-use fleet::store;
 use portcullis::up::{settings::Settings, stage::PLAY_KEY};
 use serde_json::{Value, json};
 use stacks::{Address, Network, PrivateKey};
@@ -138,13 +137,13 @@ pub(crate) async fn causes(job: &Job) -> BTreeSet<String> {
 /// What the kind has spent, as the payers keep it.
 pub(crate) async fn spending(job: &Job) -> Spending {
     let subject = subject::spending(&"welcome".parse().unwrap());
-    let found = store::read::<Spending>(&job.world.bus, subject::RECORD, &subject).await;
-    found.unwrap().expect("somebody was paid").value
+    let found = job.world.last(subject::RECORD, &subject).await.expect("somebody was paid");
+    Spending::decode(&found.body).unwrap()
 }
 
 /// Where every welcome task stands.
 pub(crate) async fn states(job: &Job) -> Vec<TaskState> {
-    let stored = job.world.bus.all("STATE", "state.welcome.>", 10_000).await.unwrap();
+    let stored = job.world.stored("STATE", "state.welcome.>").await;
     stored.iter().map(|state| TaskState::decode(&state.body).unwrap()).collect()
 }
 

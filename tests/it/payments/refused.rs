@@ -69,7 +69,7 @@ async fn a_rate_limit_is_waited_out() {
 /// When each payment was posted, by payment, in milliseconds since 1970.
 async fn posts(job: &crate::harness::Job) -> BTreeMap<String, Vec<u64>> {
     let mut posts: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    let told = job.world.bus.all("EVENTS", "event.payment.sent", 10_000).await.unwrap();
+    let told = job.world.stored("EVENTS", "event.payment.sent").await;
     for stored in told {
         let event: Value = serde_json::from_slice(&stored.body).unwrap();
         let payment = event["data"]["payment"].as_str().unwrap().to_owned();

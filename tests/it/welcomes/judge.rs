@@ -40,9 +40,9 @@ pub(super) async fn wait(job: &Job, until: Instant) -> Option<String> {
 }
 
 async fn restless(job: &Job) -> Option<String> {
-    if let Some(task) = job.world.bus.last(subject::WORK, "task.>").await.unwrap() {
+    if let Some(task) = job.world.last(subject::WORK, "task.>").await {
         let state = task.subject.replacen("task.", "state.", 1);
-        let state = job.world.bus.last(subject::STATE, &state).await.unwrap();
+        let state = job.world.last(subject::STATE, &state).await;
         let state = state.map(|state| <domain::TaskState as wire::Wire>::decode(&state.body));
         return Some(format!("a task waits: {state:?}"));
     }

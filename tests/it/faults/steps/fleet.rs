@@ -22,7 +22,7 @@ async fn told(world: &World, subject: &str) -> usize {
 /// Nothing is queued any more.
 async fn queue_is_empty(world: &World) {
     eventually("the queue to be empty", || async {
-        world.bus.last(wire::subject::WORK, "task.>").await.unwrap().is_none().then_some(())
+        world.last(wire::subject::WORK, "task.>").await.is_none().then_some(())
     })
     .await;
 }
