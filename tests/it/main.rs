@@ -11,11 +11,13 @@
     reason = "tests"
 )]
 
+mod budgets;
 mod claims;
 mod cli;
 mod cluster;
 mod conformance;
 mod doctor;
+mod exec;
 mod faults;
 mod fence;
 mod garbage;

@@ -135,6 +135,9 @@ fn task(args: &Args, run: u64, number: usize) -> Task {
         created_at: kit::Clock.now(),
         contact: None,
         payload: args.payload.clone(),
+        not_before: None,
+        expires_at: None,
+        follows: None,
     }
 }
 

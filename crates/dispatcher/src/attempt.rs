@@ -9,24 +9,31 @@ mod canary;
 mod ending;
 mod lease;
 mod message;
+mod money;
 mod occupant;
 pub(crate) mod seat;
 mod told;
 mod watch;
 
-use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use std::{
+    ops::ControlFlow,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use bus::{Delivery, Put};
 use domain::{Config, Key, Kind, KindConfig, Phase, Task, TaskState};
 use fleet::store::{self, Cas, StoreError, Versioned};
 use kit::Instant;
 use logic::{
-    attempt::{Admitted, Delivered, HOLD, Report, Step, on_delivery, take_over, unclaimed},
+    attempt::{
+        Admitted, Delivered, HOLD, Report, Step, on_delivery, take_over, unclaimed, within_lineage,
+    },
     view::Verdict,
 };
 use wire::subject;
 
-use self::{canary::Won, lease::Claimed, watch::Seen};
+use self::{canary::Won, watch::Seen};
 use crate::desk::Desk;
 
 /// A task that somebody else keeps writing is decided on so often, then put back.
@@ -48,6 +55,8 @@ struct Errand {
     /// Where its chain is kept.
     chain: String,
     begun: Instant,
+    /// Dollars are held for the attempt.
+    holds: AtomicBool,
 }
 
 /// A claim to be written on `last`, together with its seats or not at all.
@@ -89,7 +98,8 @@ pub(crate) async fn attend(desk: Arc<Desk>, kind: Kind, delivery: Delivery) -> b
     };
     let chain = subject::state(&kind, key);
     let begun = desk.fleet.clock.instant();
-    let errand = Errand { desk: desk.clone(), delivery, kind, key, task, chain, begun };
+    let holds = AtomicBool::new(false);
+    let errand = Errand { desk: desk.clone(), delivery, kind, key, task, chain, begun, holds };
     let answered = errand.see_through().await;
     answer(&desk, errand.delivery, answered).await;
     matches!(answered, Answer::NoSeat(_))
@@ -138,6 +148,7 @@ impl Errand {
         let Some(kind) = config.kinds.get(&self.kind) else {
             return ControlFlow::Break(Answer::PutBack(HOLD));
         };
+        let kind = &within_lineage(kind, &self.task);
         if let Some(found) = &found
             && self.abandoned_here(&found.value)
         {
@@ -232,33 +243,6 @@ impl Errand {
                 tracing::error!(kind = %self.kind, %source_key, %cause, evidence, "parked");
             }
             phase => tracing::info!(kind = %self.kind, %source_key, ?phase, "no attempt made"),
-        }
-    }
-
-    /// Claims the task, together with its seats, and if that is accepted has it done.
-    async fn claim(
-        &self,
-        config: &Config,
-        kind: &KindConfig,
-        claim: NewClaim,
-        won: &mut Vec<Won>,
-    ) -> Flow {
-        let (bus, sent) = (&self.desk.fleet.bus, self.desk.now());
-        let NewClaim { state, last, seats } = claim;
-        let (stream, chain) = (subject::STATE, &self.chain);
-        match store::compare_and_set_with(bus, stream, chain, &state, last, &seats).await {
-            Ok(Cas::Stored(seq)) => {
-                // From here on they are the claim's.
-                won.clear();
-                let claimed = Claimed::new(Versioned { value: state, seq }, kind.lease, sent);
-                ControlFlow::Break(self.run(config, kind, claimed).await)
-            }
-            Ok(Cas::Lost) => ControlFlow::Continue(()),
-            Err(error) => {
-                // Whether it was stored shows when the task is delivered again.
-                self.desk.grumble("claim a task", error);
-                ControlFlow::Break(Answer::Nothing)
-            }
         }
     }
 

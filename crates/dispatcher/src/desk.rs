@@ -16,19 +16,28 @@ use logic::attempt::{Watch, Watched};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::{latches::Latchboard, pull::limits::Paces};
+use crate::{
+    credential::Keyring, handler::anthropic::Web, latches::Latchboard, pull::limits::Paces,
+    purse::Known,
+};
 
 /// One for each dispatcher.
 #[derive(Debug)]
 pub(crate) struct Desk {
     pub(crate) fleet: Fleet,
     pub(crate) latches: Latchboard,
+    /// What handlers are lent.
+    pub(crate) keyring: Arc<Keyring>,
+    /// The connections to language models.
+    pub(crate) web: Web,
     /// Nothing new is begun.
     pub(crate) stopping: CancellationToken,
     /// The grace is over: what still runs is written down as unknown.
     pub(crate) hurry: CancellationToken,
     /// Something was released: look again what can be pulled.
     pub(crate) wake: Notify,
+    /// Whoever writes dollars down here takes this turn.
+    pub(crate) purse: tokio::sync::Mutex<Known>,
     started: Instant,
     running: AtomicU32,
     attended: Mutex<BTreeSet<(Kind, Key)>>,
@@ -65,11 +74,14 @@ impl Desk {
     pub(crate) fn new(fleet: Fleet, stopping: CancellationToken) -> Self {
         Desk {
             started: fleet.clock.instant(),
+            web: Web::default(),
+            keyring: Arc::new(Keyring::new(fleet.clone())),
             fleet,
             latches: Latchboard::default(),
             stopping,
             hurry: CancellationToken::new(),
             wake: Notify::new(),
+            purse: tokio::sync::Mutex::default(),
             running: AtomicU32::new(0),
             attended: Mutex::default(),
             abandoned: Mutex::default(),

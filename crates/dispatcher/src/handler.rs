@@ -1,8 +1,10 @@
 //! Who does the work of an attempt.
 
+pub(crate) mod anthropic;
+mod exec;
 mod service;
 
-use domain::{Cause, Cost, CredentialUse, Handler, KindConfig, Outcome};
+use domain::{Cause, Config, Cost, CredentialUse, Handler, KindConfig, MicroUsd, Outcome, Task};
 use wire::message::RunRequest;
 
 use crate::desk::Desk;
@@ -21,12 +23,36 @@ pub(crate) async fn handle(desk: &Desk, kind: &KindConfig, request: &RunRequest)
         Handler::Service { name } => {
             service::run(&desk.fleet.bus, name, request, kind.timeout).await.into()
         }
+        Handler::JsonService { name } => {
+            service::run_json(&desk.fleet.bus, name, request, kind.timeout).await.into()
+        }
+        Handler::Exec(exec) => {
+            Box::pin(exec::run(desk.fleet.clock, exec, kind, request)).await.into()
+        }
+        Handler::Anthropic(model) => {
+            // An HTTP exchange is large, and every attempt would carry its room about.
+            Box::pin(anthropic::run(desk, model, request, kind.timeout)).await
+        }
+    }
+}
+
+/// The most that one attempt at the task can cost; `None` where nobody can say.
+pub(crate) fn most(config: &Config, kind: &KindConfig, task: &Task) -> Option<MicroUsd> {
+    match &kind.handler {
+        Handler::Service { .. } | Handler::JsonService { .. } | Handler::Exec(_) => kind.cost_max,
+        Handler::Anthropic(model) => {
+            let price = config.prices.get(&model.model)?;
+            Some(anthropic::most(model, *price, &task.payload))
+        }
     }
 }
 
 /// No answer was waited for to the end: the work may have been done.
-pub(crate) fn unanswered(evidence: String) -> Outcome {
-    let cause = Cause::known("service.timeout");
+pub(crate) fn unanswered(handler: &Handler, evidence: String) -> Outcome {
+    let cause = Cause::known(match handler {
+        Handler::Service { .. } | Handler::JsonService { .. } => "service.timeout",
+        Handler::Exec(_) | Handler::Anthropic(_) => "dispatcher.stopped",
+    });
     Outcome::Unknown { cause, evidence, retry_after: None, cost: Cost::ZERO }
 }
 

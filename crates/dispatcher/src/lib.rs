@@ -6,6 +6,8 @@
 //! * `pull`: which kind to pull next, never more than there are free slots;
 //! * `attempt`: one delivered task, from the message to its answer;
 //! * `handler`: who does the work;
+//! * `purse`: the dollars of kinds whose budget limits them;
+//! * `guard`: the process between this one and a command that it runs;
 //! * `latches`: the gates that this dispatcher holds itself back from.
 //!
 //! Promises: nothing is begun that the gates did not admit just before (G2); a link of a
@@ -15,10 +17,13 @@
 
 mod attempt;
 mod config;
+mod credential;
 mod desk;
+mod guard;
 mod handler;
 mod latches;
 mod pull;
+mod purse;
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,6 +33,7 @@ use kit::Tasks;
 use tokio_util::sync::CancellationToken;
 
 pub use config::Args;
+pub use guard::guard;
 
 use crate::desk::Desk;
 
@@ -76,6 +82,8 @@ fn start_background(desk: &Arc<Desk>, until: &CancellationToken) -> Tasks {
     tasks.spawn(fleet.gates.clone().keep(fleet.bus.clone(), until.clone()));
     tasks.spawn(latches::keep(desk.clone(), until.clone()));
     tasks.spawn(pull::limits::keep(desk.clone(), until.clone()));
+    tasks.spawn(desk.keyring.clone().keep(until.clone()));
+    tasks.spawn(purse::keep(desk.clone(), until.clone()));
     let beating = desk.clone();
     tasks.spawn(beat::beat(fleet.clone(), until.clone(), move || beating.vitals()));
     tasks

@@ -16,7 +16,7 @@ use std::{
 };
 
 use bus::{BusError, Delivery, Queue};
-use domain::Kind;
+use domain::{Kind, KindConfig};
 use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use logic::view::Verdict;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -99,8 +99,11 @@ impl Puller {
     fn start(&mut self, only: &[Kind]) -> Option<Duration> {
         let config = self.desk.fleet.config();
         let wanted = |kind: &&Kind| only.is_empty() || only.contains(kind);
-        let kinds = config.kinds.keys().filter(wanted);
-        self.lanes.admit(kinds.map(|kind| (kind.clone(), admits(&self.desk, kind))));
+        let kinds = config.kinds.iter().filter(|(kind, _)| wanted(kind));
+        let standing = |(kind, settings): (&Kind, &KindConfig)| {
+            (kind.clone(), settings.priority, admits(&self.desk, kind))
+        };
+        self.lanes.admit(kinds.map(standing));
         while let Some(pull) = self.lanes.next(self.desk.now()) {
             let (desk, queues) = (self.desk.clone(), self.queues.clone());
             self.pulls.push(Box::pin(async move {

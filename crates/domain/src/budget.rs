@@ -1,12 +1,29 @@
-use crate::{Kind, Sats, Timestamp};
+use crate::{Kind, MicroUsd, Sats, Timestamp};
 
-/// What the payments of one kind may spend. `None`: no limit.
+/// What the payments and the attempts of one kind may spend. `None`: no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Budget {
     /// In one day: UTC, by the broker's time.
     pub day: Option<Sats>,
     /// In all, since the first payment of the kind.
     pub total: Option<Sats>,
+    /// In dollars, what the attempts cost: in one day, and in all; see [`UsdSpending`].
+    ///
+    /// [`UsdSpending`]: crate::UsdSpending
+    pub usd_day: Option<MicroUsd>,
+    pub usd_total: Option<MicroUsd>,
+}
+
+impl Budget {
+    /// Whether the dollars of the kind's attempts are limited.
+    pub const fn limits_usd(&self) -> bool {
+        self.usd_day.is_some() || self.usd_total.is_some()
+    }
+
+    /// Whether the sats of its payments are.
+    pub const fn limits_sats(&self) -> bool {
+        self.day.is_some() || self.total.is_some()
+    }
 }
 
 /// What the payments of one kind have spent and hold reserved: one record for all payers.

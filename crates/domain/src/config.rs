@@ -1,8 +1,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    Blame, Budget, Cause, GateName, Kind, ProviderConfig, ProviderName, Sats, SensorName,
-    ServiceName,
+    AnthropicConfig, Blame, Budget, Cause, ExecConfig, GateName, Kind, MicroUsd, OnUnknown, Price,
+    Priority, ProviderConfig, ProviderName, RetryBudget, RuleBlame, Sats, SensorName, ServiceName,
 };
 
 /// The whole configuration, as `portcullis apply` published it.
@@ -19,6 +19,8 @@ pub struct Config {
     pub budgets: BTreeMap<Kind, Budget>,
     /// Who takes credentials, and where those are found.
     pub providers: BTreeMap<ProviderName, ProviderConfig>,
+    /// What language models cost, by their name.
+    pub prices: BTreeMap<String, Price>,
 }
 
 /// How one kind of work is done.
@@ -38,6 +40,13 @@ pub struct KindConfig {
     pub lease: Duration,
     /// How long one attempt may take.
     pub timeout: Duration,
+    /// What follows when nobody knows what an attempt did.
+    pub on_unknown: OnUnknown,
+    pub priority: Priority,
+    /// How many attempts may be repeated ones, in the whole fleet.
+    pub retries: RetryBudget,
+    /// The most that one attempt can cost, where its handler cannot tell by itself.
+    pub cost_max: Option<MicroUsd>,
 }
 
 /// Who does the work.
@@ -45,6 +54,12 @@ pub struct KindConfig {
 pub enum Handler {
     /// A service on NATS, asked on `svc.<name>.run`.
     Service { name: ServiceName },
+    /// The same, spoken to in JSON.
+    JsonService { name: ServiceName },
+    /// A command on the dispatcher's host.
+    Exec(ExecConfig),
+    /// Anthropic's Messages API, asked by the dispatcher.
+    Anthropic(AnthropicConfig),
 }
 
 /// A named gate.
@@ -124,6 +139,7 @@ impl KindConfig {
     /// A kind of which nothing is said but who does the work: what a file leaves out is this.
     pub const fn of(handler: Handler) -> Self {
         KindConfig {
+            on_unknown: OnUnknown::of(&handler),
             handler,
             needs: Vec::new(),
             attempts_max: 5,
@@ -132,6 +148,20 @@ impl KindConfig {
             concurrency: None,
             lease: Duration::from_secs(30),
             timeout: Duration::from_secs(60),
+            priority: Priority::Normal,
+            retries: RetryBudget::DEFAULT,
+            cost_max: None,
+        }
+    }
+
+    /// Whether it is known beforehand what one attempt can cost: else no dollars can be held
+    /// for it, and a budget of dollars would be an empty promise (M4).
+    pub const fn most_is_known(&self) -> bool {
+        match self.handler {
+            Handler::Service { .. } | Handler::JsonService { .. } | Handler::Exec(_) => {
+                self.cost_max.is_some()
+            }
+            Handler::Anthropic(_) => true,
         }
     }
 }
@@ -169,7 +199,22 @@ impl Config {
                 return Blame::Shared { gate: gate.clone(), tasks, within };
             }
         }
-        match cause.rule().map(|rule| rule.blame()) {
+        let rule = cause.rule();
+        if let Some(RuleBlame::OfKind { tasks, within_secs }) = rule.map(|rule| rule.blame) {
+            let (gate, within) = (GateName::of_kind(kind), Duration::from_secs(within_secs));
+            return Blame::Shared { gate, tasks, within };
+        }
+        if let Some(RuleBlame::Provider { tasks, within_secs }) = rule.map(|rule| rule.blame) {
+            let provider = cause.provider().and_then(|name| self.providers.get(&name));
+            return match provider.filter(|provider| needs.contains(&provider.gate)) {
+                Some(ProviderConfig { gate, .. }) => {
+                    let within = Duration::from_secs(within_secs);
+                    Blame::Shared { gate: gate.clone(), tasks, within }
+                }
+                None => Blame::Own,
+            };
+        }
+        match rule.map(|rule| rule.blame()) {
             Some(Blame::Shared { gate, .. }) if !needs.contains(&gate) => Blame::Own,
             Some(blame) => blame,
             None => Blame::Own,

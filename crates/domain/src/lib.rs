@@ -6,16 +6,23 @@ mod budget;
 mod cause;
 mod config;
 mod credential;
+mod exec;
 mod fingerprint;
 mod gate;
 mod incident;
 mod key;
+mod lineage;
+mod model;
 mod money;
 mod name;
+mod on_unknown;
 mod payment;
+mod priority;
+mod retry;
 mod seat;
 mod task;
 mod time;
+mod usd;
 
 pub use budget::{Budget, Left, Reservation, Spending};
 pub use cause::{Blame, Cause, CauseError, RULES, Rule, RuleBlame};
@@ -23,19 +30,29 @@ pub use config::{
     ClosePolicy, Config, DirectoryConfig, GateConfig, Handler, KindConfig, PayerConfig,
     SensorConfig,
 };
-pub use credential::{CredentialConfig, CredentialSource, CredentialUse, ProviderConfig, Scheme};
+pub use credential::{
+    CredentialConfig, CredentialRecord, CredentialSource, CredentialStanding, CredentialUse,
+    ProviderConfig, RefreshConfig, RefreshRecord, RefreshStage, Refusal, Scheme,
+};
+pub use exec::{ExecConfig, ExecOutput};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use gate::{Actor, Admission, Canary, Epoch, Gate, GateState, Trigger};
 pub use incident::{Incident, JoinedFailure};
 pub use key::{Key, KeyError, SourceKey, SourceKeyError};
-pub use money::{MicroUsd, Sats};
+pub use lineage::Lineage;
+pub use model::{AnthropicConfig, Price, Tokens};
+pub use money::{MicroUsd, MicroUsdError, Sats};
 pub use name::{
     CredentialName, GateName, HolderId, Kind, NameError, ProviderName, SensorName, ServiceName,
 };
+pub use on_unknown::{NoSuchAnswer, OnUnknown};
 pub use payment::{
     Doubt, Letter, Payee, Payment, PaymentNote, PaymentStage, Proof, Rejection, Sent, Settlement,
     Signed, Staged, Unfinished, Wallet,
 };
+pub use priority::{Priority, PriorityError};
+pub use retry::{RetriesSpent, RetryBudget, RetrySlice};
 pub use seat::{DrainPace, Row, Seat};
 pub use task::{Claim, Cost, Outcome, Phase, Task, TaskState, event_id};
 pub use time::Timestamp;
+pub use usd::{UsdHold, UsdLeft, UsdSpending};

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use crate::{
-    Admission, Cause, CredentialUse, GateName, HolderId, Key, Kind, MicroUsd, Sats, SourceKey,
-    Timestamp,
+    Admission, Cause, CredentialUse, GateName, HolderId, Key, Kind, Lineage, MicroUsd, Sats,
+    SourceKey, Timestamp,
 };
 
 /// One piece of work of a kind, for a source key.
@@ -17,6 +17,12 @@ pub struct Task {
     pub contact: Option<Key>,
     /// What the handler reads: JSON, as the sensor wrote it.
     pub payload: String,
+    /// Not begun earlier.
+    pub not_before: Option<Timestamp>,
+    /// Not begun later: withdrawn as stale instead.
+    pub expires_at: Option<Timestamp>,
+    /// What it follows up, if anything.
+    pub follows: Option<Box<Lineage>>,
 }
 
 /// Where a task stands: the newest link of its chain.
@@ -41,8 +47,9 @@ pub struct TaskState {
     pub admitted: Vec<Admission>,
     /// The probing gates for which the newest attempt is the canary.
     pub canary: Vec<GateName>,
-    /// The task itself, kept where it is dead, withdrawn or revived: its message is taken out
-    /// of the queue, and a person who puts the task back has it created from this.
+    /// The task itself, kept where it is dead, withdrawn or revived, or asks: its message is taken
+    /// out of the queue, and a person who puts the task back has it created from this. Of a
+    /// follow-up also where it is completed: what follows that in turn needs its lineage.
     pub task: Option<Box<Task>>,
     pub phase: Phase,
 }
@@ -65,7 +72,8 @@ pub enum Phase {
     Withdrawn { by: String, why: String },
     /// A dead or withdrawn task that a person put back.
     Revived { by: String, note: String },
-    /// Not a task that may run: created past the gates, or not readable. Alarmed.
+    /// Not a task that may run: created past the gates, or nobody knows what an attempt of it
+    /// did and a person is asked ([`TaskState::asks`]). Alarmed.
     Parked { cause: Cause, evidence: String },
 }
 
@@ -111,6 +119,12 @@ impl TaskState {
     /// Completed, dead, withdrawn: nothing more happens by itself.
     pub const fn ended(&self) -> bool {
         matches!(self.phase, Phase::Completed { .. } | Phase::Dead { .. } | Phase::Withdrawn { .. })
+    }
+
+    /// Parked since nobody knows what an attempt did: it has left the queue with its task kept,
+    /// and only a person puts it back or ends it.
+    pub const fn asks(&self) -> bool {
+        matches!(self.phase, Phase::Parked { .. }) && self.task.is_some()
     }
 
     pub const fn word(&self) -> &'static str {

@@ -1,7 +1,7 @@
 //! From what is to be told of an attempt to the event that tells it.
 
-use domain::{Cost, HolderId, Phase, TaskState};
-use logic::attempt::{Report, Told};
+use domain::{Cause, Cost, HolderId, Phase, TaskState};
+use logic::attempt::{Report, STALE, Told};
 use wire::event::{AttemptTold, AttemptVerb};
 
 /// The event of one report, as `holder` tells it: a dispatcher, or a person's command. `state` is
@@ -48,6 +48,7 @@ pub fn attempt_told(holder: &HolderId, state: &TaskState, report: &Report) -> At
             (event.verb, event.gate, event.evidence) = (AttemptVerb::Held, gate, why);
         }
         Told::Withdrawn { by, why } => {
+            event.cause = why.starts_with(STALE).then(|| Cause::known(STALE));
             (event.verb, event.evidence) = (AttemptVerb::Withdrawn, format!("by {by}: {why}"));
         }
         Told::Parked { cause, evidence } => {

@@ -1,13 +1,14 @@
 //! The end of a drain: nothing is left in the queue of what waited at the opening.
 
 use bus::Bus;
-use domain::{Gate, GateName, TaskState};
+use domain::{Gate, GateName, Task, TaskState};
 use fleet::store::{StoreError, read};
 use logic::{
+    attempt::waited_for,
     gate::on_backlog_gone,
     pace::{backlog_gone, held_elsewhere},
 };
-use wire::subject;
+use wire::{Wire as _, subject};
 
 use crate::{
     Keeper,
@@ -42,7 +43,7 @@ pub(crate) async fn open_when_gone(keeper: &Keeper, gate: &Gate) -> anyhow::Resu
 }
 
 /// Walks the queue of every kind that needs the gate, up to the first task that still waits.
-/// What another gate holds back is that one's to drain.
+/// What another gate holds back is that one's to drain, and what may not begin yet comes later.
 async fn gone(keeper: &Keeper, name: &GateName, opening: u64) -> Result<bool, StoreError> {
     let bus = &keeper.fleet.bus;
     let (config, gates) = (keeper.fleet.config(), keeper.gates());
@@ -56,12 +57,16 @@ async fn gone(keeper: &Keeper, name: &GateName, opening: u64) -> Result<bool, St
             if opening <= task.seq {
                 break;
             }
+            from = task.seq + 1;
+            let now = keeper.fleet.clock.now();
+            if Task::decode(&task.body).is_ok_and(|task| !waited_for(&task, now)) {
+                continue;
+            }
             let state = state(bus, &task.subject).await?;
             let phase = state.as_ref().map(|state| &state.phase);
             if !backlog_gone(opening, [(task.seq, phase)]) {
                 return Ok(false);
             }
-            from = task.seq + 1;
         }
     }
     Ok(true)

@@ -7,7 +7,7 @@ mod fleet;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use domain::{Epoch, GateName, GateState, Timestamp};
+use domain::{Epoch, GateName, GateState, OnUnknown, Timestamp};
 use fleet::{Act, Answer, Fleet, Setup, gate};
 use logic::attempt::{ANSWER_WITHIN, Latches};
 use proptest::prelude::*;
@@ -54,8 +54,14 @@ fn answer() -> impl Strategy<Value = Answer> {
 
 fn setup() -> impl Strategy<Value = Setup> {
     let offsets = prop::array::uniform3(0u64..100_000);
-    (1u32..4, offsets, prop::bool::weighted(0.9)).prop_map(|(attempts_max, offsets, fenced)| {
-        Setup { attempts_max, clock_offsets: offsets, fenced }
+    let on_unknown =
+        prop_oneof![Just(OnUnknown::Resolve), Just(OnUnknown::Rerun), Just(OnUnknown::Ask)];
+    let drawn = (1u32..4, offsets, prop::bool::weighted(0.9), on_unknown);
+    drawn.prop_map(|(attempts_max, clock_offsets, fenced, on_unknown)| Setup {
+        attempts_max,
+        clock_offsets,
+        fenced,
+        on_unknown,
     })
 }
 
@@ -78,7 +84,7 @@ proptest! {
     /// it may have charged attempts, and each lost claim is told.
     #[test]
     fn a_killing_task_ends_dead(attempts_max in 1u32..6, extra in 0u32..3) {
-        let setup = Setup { attempts_max, clock_offsets: [0; 3], fenced: true };
+        let setup = Setup { attempts_max, clock_offsets: [0; 3], fenced: true, on_unknown: OnUnknown::Resolve };
         let mut fleet = Fleet::new(&setup);
         for round in 0..attempts_max + extra {
             fleet.crash_while_running(usize::try_from(round % 3).unwrap());
@@ -92,7 +98,7 @@ proptest! {
     /// no gatekeeper alive each fails once at most for what it shares.
     #[test]
     fn a_latched_fleet_fails_once_each(whom in prop::collection::vec(0usize..3, 1..60)) {
-        let setup = Setup { attempts_max: 3, clock_offsets: [0; 3], fenced: true };
+        let setup = Setup { attempts_max: 3, clock_offsets: [0; 3], fenced: true, on_unknown: OnUnknown::Resolve };
         let mut fleet = Fleet::new(&setup);
         let relay: GateName = "relay".parse().unwrap();
         for who in whom {

@@ -8,21 +8,29 @@ mod agree;
 mod budgets;
 mod exclude;
 mod gates;
+mod handlers;
 mod kinds;
+mod models;
 mod notes;
 mod payer;
+mod prices;
+mod prompts;
+mod providers;
+mod queueing;
 mod section;
 mod sensors;
+mod spend;
 mod value;
-
-use std::collections::BTreeMap;
 
 use domain::Config;
 use toml::de::DeTable;
 
-pub(crate) use agree::{BUDGET, PAYER};
+pub(crate) use agree::PAYER;
 pub use notes::{Problem, Warning};
-pub(crate) use value::{nearest, parse_duration, spell_duration};
+pub(crate) use spend::BUDGET;
+pub(crate) use value::{nearest, parse_duration, spell_duration, spell_permille};
+
+pub(crate) use prices::spell_dollars;
 
 use notes::Notes;
 use section::Section;
@@ -57,9 +65,13 @@ pub fn load(path: &str, text: &str) -> Result<(Config, Vec<Warning>), Vec<Proble
     let sensors = sensors::read(&mut root, &mut notes);
     let payer = payer::read(&mut root, &mut notes);
     let budgets = budgets::read(&mut root, &mut notes);
+    let providers = providers::read(&mut root, &mut notes);
+    let prices = prices::read(&mut root, &mut notes);
     root.finish(&mut notes);
     agree::check(&kinds, &gates, &sensors, payer.as_ref(), &mut notes);
-    agree::budgets_fit(&budgets, &kinds, &gates, payer.as_ref(), &mut notes);
+    providers::gates_exist(&providers, &gates, &mut notes);
+    spend::check(&budgets, &kinds, &gates, payer.as_ref(), &mut notes);
+    models::agree(&kinds, &prices, &providers, &mut notes);
     let config = Config {
         version: 0,
         kinds: kinds.into_iter().filter_map(|(name, kind)| Some((name, kind.config?))).collect(),
@@ -67,7 +79,11 @@ pub fn load(path: &str, text: &str) -> Result<(Config, Vec<Warning>), Vec<Proble
         sensors: sensors.into_iter().filter_map(|(name, it)| Some((name, it.config?))).collect(),
         payer: payer.and_then(|payer| payer.config),
         budgets: budgets.into_iter().map(|(kind, budget)| (kind, budget.config)).collect(),
-        providers: BTreeMap::new(),
+        providers: providers
+            .into_iter()
+            .filter_map(|(name, it)| Some((name, it.config?)))
+            .collect(),
+        prices: prices.into_iter().map(|(model, price)| (model, price.config)).collect(),
     };
     if notes.any_problem() {
         Err(notes.into_problems())

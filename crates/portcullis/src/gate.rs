@@ -6,6 +6,7 @@
 
 mod budget;
 mod close;
+mod dollars;
 mod drain;
 mod history;
 mod list;

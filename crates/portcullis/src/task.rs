@@ -4,12 +4,14 @@
 mod add;
 mod choose;
 mod events;
+mod follow;
 mod list;
 mod one;
 mod phase;
 mod put;
 mod retry;
 pub(crate) mod standing;
+mod times;
 mod walk;
 mod withdraw;
 
@@ -18,7 +20,9 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Subcommand};
 use domain::{Cause, Kind, SourceKey};
 
+pub use follow::TaskName;
 pub use phase::PhaseName;
+pub use times::When;
 
 use crate::{
     args::{BusArgs, PersonArgs},
@@ -33,7 +37,7 @@ pub enum TaskCommand {
     Show(ShowArgs),
     /// Create tasks by hand, behind the fence: one, or a file of them
     Add(AddArgs),
-    /// Put dead or withdrawn tasks back, with a fresh budget of attempts
+    /// Put dead, withdrawn or parked tasks back, with a fresh budget of attempts
     Retry(ByHandArgs),
     /// End tasks that are not to be done
     Withdraw(ByHandArgs),
@@ -84,8 +88,27 @@ pub struct AddArgs {
     #[arg(long, value_name = "JSON", default_value = "{}", hide_default_value = true)]
     pub payload: String,
 
-    /// A file of tasks, or `-`: on each line {"kind": …, "source_key": …, "payload": …}
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["source_key", "kind", "payload"])]
+    /// Not to be begun earlier: a time such as 2026-11-22T09:00:00Z, or from now on, such as 2h
+    #[arg(long, value_name = "WHEN", value_parser = times::parse)]
+    pub not_before: Option<When>,
+
+    /// Not to be begun later, but withdrawn as stale: a time such as 2026-11-22T18:00:00Z
+    #[arg(long, value_name = "WHEN", value_parser = times::parse, conflicts_with = "expires_in")]
+    pub expires_at: Option<When>,
+
+    /// As --expires-at, from now on: such as 2h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub expires_in: Option<Duration>,
+
+    /// The task that this one follows up, as KIND/SOURCE_KEY: they share one budget of attempts
+    #[arg(long, value_name = "TASK", value_parser = follow::parse)]
+    pub follows: Option<TaskName>,
+
+    /// A file of tasks, or `-`: on each line {"kind": …, "source_key": …, "payload": …}, and
+    /// "not_before", "expires_at" and "follows" where wanted
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "source_key", "kind", "payload", "not_before", "expires_at", "expires_in", "follows",
+    ])]
     pub file: Option<PathBuf>,
 
     #[command(flatten)]

@@ -1,5 +1,6 @@
-//! The stand-in world: AIBTC's directory and inbox, a sponsor relay with its nonce pool, and a
-//! Stacks API, in one HTTP server. No money moves, and it can be made to misbehave while it runs.
+//! The stand-in world: AIBTC's directory and inbox, a sponsor relay with its nonce pool, a Stacks
+//! API, and Anthropic, in one HTTP server. No money moves, and it can be made to misbehave while
+//! it runs.
 //!
 //! * `model`: what happens, as a pure machine with the time as an argument;
 //! * `http`: the real services' routes and wording, and the control routes under `/sandbox`.

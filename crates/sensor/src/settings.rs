@@ -130,6 +130,9 @@ impl Settings {
             created_at: at,
             contact: Some(self.contact(payee(&agent.address))),
             payload: payload.to_string(),
+            not_before: None,
+            expires_at: None,
+            follows: None,
         })
     }
 }

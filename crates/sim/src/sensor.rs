@@ -134,6 +134,9 @@ impl Sensor {
             created_at: self.p.now(),
             contact,
             payload: String::new(),
+            not_before: None,
+            expires_at: None,
+            follows: None,
         }
     }
 

@@ -131,6 +131,9 @@ mod tests {
             created_at: Timestamp::from_millis(0),
             contact: None,
             payload: payload.to_string(),
+            not_before: None,
+            expires_at: None,
+            follows: None,
         };
         order(&task, Network::Mainnet, &AGENT.parse().unwrap())
     }

@@ -226,10 +226,9 @@ fn paid_sensor(config: &Config) -> Option<&DirectoryConfig> {
     let sensors = config.sensors.values().map(|SensorConfig::Directory(directory)| directory);
     sensors.into_iter().find(|directory| {
         let kind = config.kinds.get(&directory.kind);
-        kind.is_some_and(|kind| {
-            let Handler::Service { name } = &kind.handler;
-            name.as_str() == SERVICE
-        })
+        kind.is_some_and(
+            |kind| matches!(&kind.handler, Handler::Service { name } if name.as_str() == SERVICE),
+        )
     })
 }
 

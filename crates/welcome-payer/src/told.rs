@@ -93,9 +93,7 @@ pub(crate) async fn failure(
     evidence: String,
 ) -> bool {
     let config = fleet.config();
-    let ours = |handler: &Handler| match handler {
-        Handler::Service { name } => name.as_str() == crate::SERVICE,
-    };
+    let ours = |handler: &Handler| matches!(handler, Handler::Service { name } if name.as_str() == crate::SERVICE);
     let Some(kind) = config.kinds.iter().find(|(_, kind)| ours(&kind.handler)) else {
         return false;
     };

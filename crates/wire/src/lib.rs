@@ -9,6 +9,7 @@
 mod convert;
 pub mod event;
 pub mod message;
+pub mod plain;
 pub mod subject;
 
 pub use convert::{DecodeError, Wire};

@@ -1,6 +1,8 @@
 //! Every subject, stream and consumer, in one place.
 
-use domain::{Cause, Epoch, GateName, Key, Kind, Row, SensorName, ServiceName};
+use domain::{
+    Cause, Epoch, Fingerprint, GateName, Key, Kind, ProviderName, Row, SensorName, ServiceName,
+};
 
 /// Work to do and the gate log. One stream, so that a create can be fenced by the gates.
 pub const WORK: &str = "WORK";
@@ -58,6 +60,17 @@ pub fn seat(row: &Row, number: u32) -> String {
 /// The pace of a gate's drain; see [`domain::DrainPace`].
 pub fn pace(gate: &GateName) -> String {
     format!("pace.{gate}")
+}
+
+/// What a kind has spent on repeated attempts; see [`domain::RetriesSpent`].
+pub fn retries(kind: &Kind) -> String {
+    format!("retries.{kind}")
+}
+
+/// What the attempts of a kind have cost and hold reserved. In STATE, where their claims are: so
+/// that the two are stored together or not at all.
+pub fn usd(kind: &Kind) -> String {
+    format!("usd.{kind}")
 }
 
 pub fn gate(name: &GateName, epoch: Epoch) -> String {
@@ -121,6 +134,24 @@ pub fn spending(kind: &Kind) -> String {
     format!("budget.kind.{kind}.spent")
 }
 
+/// What is on record of one secret; see [`domain::CredentialRecord`].
+pub fn credential(provider: &ProviderName, fingerprint: Fingerprint) -> String {
+    format!("cred.{provider}.{fingerprint}")
+}
+
+/// The exchange of one refresh token; see [`domain::RefreshRecord`].
+pub fn refresh(provider: &ProviderName, fingerprint: Fingerprint) -> String {
+    format!("cred.{provider}.{fingerprint}.refresh")
+}
+
+/// What is on record of every secret of every provider.
+pub const CREDENTIALS: &str = "cred.*.*";
+
+/// What a person did to the record of one secret as it stood at `seq`, for the operators' audit.
+pub fn act_on_credential(provider: &ProviderName, fingerprint: Fingerprint, seq: u64) -> String {
+    format!("act.credential.{provider}.{fingerprint}.{seq}")
+}
+
 pub fn service_run(service: &ServiceName) -> String {
     format!("svc.{service}.run")
 }
@@ -150,6 +181,11 @@ pub fn event_gate(verb: &str, gate: &GateName) -> String {
 
 pub fn event_payment(verb: &str) -> String {
     format!("event.payment.{verb}")
+}
+
+/// `verb` is one of refused, expires-soon, refreshed, renewed, exhausted, unreadable, allowed.
+pub fn event_credential(verb: &str, provider: &ProviderName) -> String {
+    format!("event.credential.{verb}.{provider}")
 }
 
 pub fn event_sensor(sensor: &SensorName) -> String {

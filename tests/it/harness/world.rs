@@ -238,6 +238,9 @@ pub(crate) fn task(kind: &str, source_key: &str) -> Task {
         created_at: kit::Clock.now(),
         contact: None,
         payload: "{}".to_owned(),
+        not_before: None,
+        expires_at: None,
+        follows: None,
     }
 }
 

@@ -24,16 +24,18 @@ use crate::handler::{self, Handled};
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl Errand {
-    /// Has the claimed attempt done.
+    /// Has the claimed attempt done, unless it is `refused` already.
     pub(super) async fn run(
         &self,
         config: &Config,
         kind: &KindConfig,
         mut claimed: Claimed,
+        refused: Option<Outcome>,
     ) -> Answer {
         let counted = self.desk.count_running();
         let first = claimed.link.value.clone();
-        let held = self.hold(&mut claimed, self.work(&first, kind)).await;
+        let work = self.work(&first, kind, refused);
+        let held = self.hold(&mut claimed, &kind.handler, work).await;
         drop(counted);
         let why = match held {
             Held::Answered(handled) => {
@@ -55,12 +57,20 @@ impl Errand {
     }
 
     /// The handler's work, unless a gate has moved while the claim was written.
-    async fn work(&self, claimed: &TaskState, kind: &KindConfig) -> Handled {
+    async fn work(
+        &self,
+        claimed: &TaskState,
+        kind: &KindConfig,
+        refused: Option<Outcome>,
+    ) -> Handled {
         let Phase::Claimed(claim) = &claimed.phase else {
             return Outcome::Held { gate: None, why: "not claimed".to_owned() }.into();
         };
         if let Some(held) = self.held_back(claimed) {
             return held.into();
+        }
+        if let Some(refused) = refused {
+            return refused.into();
         }
         let request = RunRequest {
             task: self.task.clone(),
@@ -141,7 +151,7 @@ impl Errand {
     /// Ends an attempt that this process stopped to act under: what it did is unknown.
     pub(super) async fn write_off(&self, kind: &KindConfig, found: &Versioned<TaskState>) -> Flow {
         let evidence = "the claim ran out before the answer came".to_owned();
-        let outcome = handler::unanswered(evidence);
+        let outcome = handler::unanswered(&kind.handler, evidence);
         let config = self.desk.fleet.config();
         let blame = blame_of(&config, &self.kind, &outcome);
         let now = self.desk.fleet.clock.now();
@@ -162,7 +172,7 @@ impl Errand {
         // At once: every other attempt that begins here meanwhile would fail alike.
         let latched = self.latch(&ending);
         let stored = loop {
-            match self.write(&ending.state, last).await {
+            match self.write_end(&ending, last).await {
                 Ok(Cas::Stored(_)) => break true,
                 Ok(Cas::Lost) => break false,
                 Err(StoreError::Put { source, .. }) if source.too_large() => {
@@ -182,6 +192,10 @@ impl Errand {
                 self.desk.latches.unlatch(latch, event);
             }
             return ControlFlow::Continue(());
+        }
+        if ending.state.asks() {
+            let (kind, source_key) = (&self.kind, &self.task.source_key);
+            tracing::error!(%kind, %source_key, "parked: nobody knows what it did, a person is asked");
         }
         if !told::tell(&self.desk, self.key, &ending.state, &ending.reports).await {
             return ControlFlow::Break(Answer::Nothing);

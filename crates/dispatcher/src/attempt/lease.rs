@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use domain::TaskState;
+use domain::{Handler, TaskState};
 use fleet::store::{Cas, StoreError, Versioned};
 use logic::attempt::{Lease, renew};
 
@@ -50,10 +50,11 @@ impl Errand {
     pub(super) async fn hold(
         &self,
         claimed: &mut Claimed,
+        handler: &Handler,
         work: impl Future<Output = Handled>,
     ) -> Held {
         let clock = self.desk.fleet.clock;
-        let mut work = pin!(self.hurried(work));
+        let mut work = pin!(self.hurried(handler, work));
         let mut renew_at = claimed.lease.renew_at();
         loop {
             // A timer that is due already may need one more turn, and the work must not get it.
@@ -133,15 +134,13 @@ impl Errand {
     }
 
     /// The work, or that nobody waited for its end because this service must go.
-    async fn hurried(&self, work: impl Future<Output = Handled>) -> Handled {
+    async fn hurried(&self, by: &Handler, work: impl Future<Output = Handled>) -> Handled {
+        let stopped = "the dispatcher was stopped before the answer came";
         tokio::select! {
-                    biased;
-                    handled = work => handled,
-                    () = self.desk.hurry.cancelled() => {
-                        handler::unanswered("the dispatcher was stopped before the answer came".to_owned())
-        .into()
-                    }
-                }
+            biased;
+            handled = work => handled,
+            () = self.desk.hurry.cancelled() => handler::unanswered(by, stopped.to_owned()).into(),
+        }
     }
 
     fn until(&self, at: Duration) -> Duration {

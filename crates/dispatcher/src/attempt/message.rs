@@ -132,6 +132,9 @@ mod tests {
             created_at: Timestamp::from_millis(1),
             contact: None,
             payload: "{}".to_owned(),
+            not_before: None,
+            expires_at: None,
+            follows: None,
         }
     }
 

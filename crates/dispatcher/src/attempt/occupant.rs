@@ -8,12 +8,11 @@
 use std::time::Duration;
 
 use domain::{Config, Key, Kind, KindConfig, Phase, TaskState};
-use fleet::store::{self, Cas, StoreError, Versioned};
+use fleet::store::{Cas, StoreError, Versioned};
 use logic::attempt::take_over;
-use wire::subject;
 
 use super::{Errand, told};
-use crate::desk::Desk;
+use crate::{desk::Desk, purse};
 
 /// A claim that was found in a seat.
 pub(super) struct Occupant {
@@ -68,9 +67,7 @@ async fn take_over_one(
     let Some(ending) = take_over(&chain.value, kind, desk.fleet.clock.now()) else {
         return Ok(());
     };
-    let on = subject::state(&occupant.kind, *task);
-    let bus = &desk.fleet.bus;
-    match store::compare_and_set(bus, subject::STATE, &on, &ending.state, chain.seq).await? {
+    match purse::end(desk, (&occupant.kind, *task), &ending, chain.seq).await? {
         Cas::Lost => (),
         Cas::Stored(_) => {
             tracing::warn!(

@@ -144,6 +144,6 @@ fn seen(on: &str, found: bus::Stored) -> Seen {
     }
 }
 
-fn jittered(full: Duration) -> Duration {
+pub(super) fn jittered(full: Duration) -> Duration {
     full.mul_f64(0.5 + kit::chance() / 2.0)
 }

@@ -78,6 +78,10 @@ mod tests {
         }
     }
 
+    fn handler() -> domain::Handler {
+        domain::Handler::Service { name: "payer".parse().unwrap() }
+    }
+
     fn ended(outcome: &Outcome, blame: &Blame) -> Ending {
         let kind = KindConfig {
             needs: vec!["relay".parse().unwrap()],
@@ -87,7 +91,7 @@ mod tests {
             concurrency: None,
             lease: Duration::from_secs(30),
             timeout: Duration::from_secs(60),
-            ..KindConfig::of(domain::Handler::Service { name: "payer".parse().unwrap() })
+            ..KindConfig::of(handler())
         };
         on_outcome(&claimed(), outcome, &Terms { kind: &kind, blame, jitter: 1.0, now: NOW })
     }
@@ -122,7 +126,10 @@ mod tests {
     /// What may have been done is told as such, uncharged, with when it is asked after.
     #[test]
     fn tells_the_unknown_with_its_rest() {
-        let event = tell_first(&ended(&crate::handler::unanswered(String::new()), &Blame::Nobody));
+        let event = tell_first(&ended(
+            &crate::handler::unanswered(&handler(), String::new()),
+            &Blame::Nobody,
+        ));
         assert_eq!(event.to_event().subject, "event.failure.welcome.service.timeout");
         assert!(!event.charged);
         assert!(event.rest_until.is_some_and(|rest| NOW < rest));

@@ -16,10 +16,8 @@ use domain::{Cause, Cost, Outcome, ServiceName};
 use wire::{
     Wire as _,
     message::{RunReply, RunRequest},
-    subject,
+    plain, subject,
 };
-
-use super::unanswered;
 
 /// How much of an unreadable answer is kept as evidence, in bytes.
 const EVIDENCE_MAX: usize = 256;
@@ -32,16 +30,35 @@ pub(super) async fn run(
     timeout: Duration,
 ) -> Outcome {
     let answer = bus.ask(&subject::service_run(service), request.encode(), timeout).await;
-    outcome(service, answer, timeout)
+    outcome(service, answer, timeout, |answer| Ok(RunReply::decode(answer)?.outcome))
 }
 
-fn outcome(service: &ServiceName, answer: Result<Bytes, BusError>, timeout: Duration) -> Outcome {
+/// The same with a service that speaks JSON.
+pub(super) async fn run_json(
+    bus: &Bus,
+    service: &ServiceName,
+    request: &RunRequest,
+    timeout: Duration,
+) -> Outcome {
+    let asked = match plain::request(request, timeout) {
+        Ok(asked) => asked,
+        Err(error) => return failed("task.invalid", format!("{:#}", anyhow::Error::new(error))),
+    };
+    let answer = bus.ask(&subject::service_run(service), asked, timeout).await;
+    outcome(service, answer, timeout, |answer| Ok(plain::outcome(answer, "service.failed")?))
+}
+
+fn outcome(
+    service: &ServiceName,
+    answer: Result<Bytes, BusError>,
+    timeout: Duration,
+    read: impl Fn(&[u8]) -> anyhow::Result<Outcome>,
+) -> Outcome {
     match answer {
-        Ok(answer) => match RunReply::decode(&answer) {
-            Ok(reply) => reply.outcome,
+        Ok(answer) => match read(&answer) {
+            Ok(outcome) => outcome,
             Err(error) => {
                 let shown = &answer[..answer.len().min(EVIDENCE_MAX)];
-                let error = anyhow::Error::new(error);
                 let evidence =
                     format!("{service} answered \"{}\": {error:#}", shown.escape_ascii());
                 failed("service.garbled", evidence)
@@ -55,6 +72,11 @@ fn outcome(service: &ServiceName, answer: Result<Bytes, BusError>, timeout: Dura
         }
         Err(error) => unanswered(format!("{:#}", anyhow::Error::new(error))),
     }
+}
+
+fn unanswered(evidence: String) -> Outcome {
+    let cause = Cause::known("service.timeout");
+    Outcome::Unknown { cause, evidence, retry_after: None, cost: Cost::ZERO }
 }
 
 fn failed(cause: &'static str, evidence: String) -> Outcome {
@@ -71,7 +93,8 @@ mod tests {
     #[track_caller]
     fn check(answer: Result<Bytes, BusError>, told: &str) {
         let service = "payer".parse().unwrap();
-        let word = match outcome(&service, answer, TIMEOUT) {
+        let read = |answer: &[u8]| Ok(RunReply::decode(answer)?.outcome);
+        let word = match outcome(&service, answer, TIMEOUT, read) {
             Outcome::Completed { effect, .. } => format!("completed {effect}"),
             Outcome::Failed { cause, evidence, .. } => format!("failed {cause}: {evidence}"),
             Outcome::Unknown { cause, evidence, .. } => format!("unknown {cause}: {evidence}"),

@@ -9,12 +9,12 @@
 //! | brought nothing, slots for all      | one that waits long, so that a new task comes at once |
 //! | brought nothing, more kinds than slots | one that waits briefly, every [`REST`]         |
 //!
-//! Of several, the one that occupies the fewest slots is first, then the one that waited
-//! longest: so a kind whose tasks take long does not crowd out the others.
+//! Of several, [`logic::turns`] says which is next.
 
 use std::time::Duration;
 
-use domain::Kind;
+use domain::{Kind, Priority};
+use logic::turns::{Standing, Turns, must_leave};
 
 /// How long a pull may wait when nobody else needs its slot.
 pub(crate) const LONG: Duration = Duration::from_secs(1);
@@ -30,13 +30,13 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 pub(crate) struct Lanes {
     slots: usize,
     lanes: Vec<Lane>,
-    /// Counts the pulls; gives each lane its turn.
-    turn: u64,
+    turns: Turns,
 }
 
 #[derive(Debug)]
 struct Lane {
     kind: Kind,
+    priority: Priority,
     open: bool,
     /// At most one pull at a time: a gate is probing, and only one task may pass.
     single: bool,
@@ -52,7 +52,6 @@ struct Lane {
     rests_until: Duration,
     /// Not before then at all.
     barred_until: Duration,
-    pulled_at: u64,
 }
 
 /// A pull to be made.
@@ -81,18 +80,19 @@ pub(crate) enum Admits {
 }
 
 impl Lanes {
-    pub(crate) const fn new(slots: usize) -> Self {
-        Lanes { slots, lanes: Vec::new(), turn: 0 }
+    pub(crate) fn new(slots: usize) -> Self {
+        Lanes { slots, lanes: Vec::new(), turns: Turns::default() }
     }
 
     /// Takes in which kinds there are and which of them may be pulled. What is under way
     /// goes on, also of a kind that is gone.
-    pub(crate) fn admit(&mut self, kinds: impl IntoIterator<Item = (Kind, Admits)>) {
+    pub(crate) fn admit(&mut self, kinds: impl IntoIterator<Item = (Kind, Priority, Admits)>) {
         for lane in &mut self.lanes {
             lane.open = false;
         }
-        for (kind, admits) in kinds {
+        for (kind, priority, admits) in kinds {
             let lane = self.lane(&kind);
+            lane.priority = priority;
             lane.open = admits != Admits::No;
             lane.single = matches!(admits, Admits::Single(_));
             if let Admits::Single(most) | Admits::UpTo(most) = admits {
@@ -106,14 +106,12 @@ impl Lanes {
     /// slot, or no lane worth one just now.
     pub(crate) fn next(&mut self, now: Duration) -> Option<Pull> {
         let free = self.slots.checked_sub(self.occupied()).filter(|free| 0 < *free)?;
-        let unpulled = self.lanes.iter().filter(|lane| lane.unpulled()).count();
-        let room = unpulled <= free;
-        let ready = |lane: &&mut Lane| lane.ready(room, now);
-        let ready = self.lanes.iter_mut().filter(ready);
-        let lane = ready.min_by_key(|lane| (lane.pulling, lane.running, lane.pulled_at))?;
+        let room = self.unpulled().count() <= free;
+        let standing = |lane| Lane::standing(lane, room, now);
+        let standings: Vec<Standing<'_>> = self.lanes.iter().map(standing).collect();
+        let place = self.turns.next(self.slots, &standings)?;
+        let lane = &mut self.lanes[place];
         let wait = if room && lane.pulling == 0 { LONG } else { SHORT };
-        self.turn += 1;
-        lane.pulled_at = self.turn;
         lane.pulling += 1;
         Some(Pull { kind: lane.kind.clone(), wait })
     }
@@ -124,8 +122,9 @@ impl Lanes {
         if self.slots <= self.occupied() {
             return None;
         }
-        let resting = self.lanes.iter().filter(|lane| lane.unpulled());
-        resting.map(|lane| lane.rests_until.max(lane.barred_until).saturating_sub(now)).min()
+        self.unpulled()
+            .map(|lane| lane.rests_until.max(lane.barred_until).saturating_sub(now))
+            .min()
     }
 
     /// A pull ended. The task that it brought occupies the slot until [`Lanes::ended`].
@@ -147,6 +146,10 @@ impl Lanes {
                 lane.barred_until = now.saturating_add(AFTER_TROUBLE);
             }
         }
+        if brought != Brought::Task {
+            let priority = lane.priority;
+            self.turns.unused(kind, priority);
+        }
     }
 
     /// A task of `kind` is over, whatever became of it.
@@ -165,6 +168,16 @@ impl Lanes {
     pub(crate) fn crowded(&self) -> bool {
         let without = |lane: &Lane| lane.unpulled() && lane.running == 0;
         self.slots <= self.occupied() && self.lanes.iter().any(without)
+    }
+
+    /// The lanes that could have a pull now and have none.
+    fn unpulled(&self) -> impl Iterator<Item = &Lane> {
+        // What each wants plays no part here.
+        let standing = |lane| Lane::standing(lane, false, Duration::ZERO);
+        let standings: Vec<Standing<'_>> = self.lanes.iter().map(standing).collect();
+        let leaves = move |at: usize| must_leave(self.slots, &standings, &standings[at]);
+        let lanes = self.lanes.iter().enumerate().filter(|(_, lane)| lane.unpulled());
+        lanes.filter(move |(at, _)| !leaves(*at)).map(|(_, lane)| lane)
     }
 
     fn occupied(&self) -> usize {
@@ -187,6 +200,7 @@ impl Lane {
     const fn new(kind: Kind) -> Self {
         Lane {
             kind,
+            priority: Priority::Normal,
             open: false,
             single: false,
             most: usize::MAX,
@@ -195,7 +209,17 @@ impl Lane {
             appetite: 1,
             rests_until: Duration::ZERO,
             barred_until: Duration::ZERO,
-            pulled_at: 0,
+        }
+    }
+
+    fn standing(&self, room: bool, now: Duration) -> Standing<'_> {
+        let held = self.pulling + self.running;
+        Standing {
+            kind: &self.kind,
+            priority: self.priority,
+            held,
+            more: if self.open { self.most.saturating_sub(held) } else { 0 },
+            wants: self.ready(room, now),
         }
     }
 

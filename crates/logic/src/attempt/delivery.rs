@@ -4,7 +4,9 @@ use domain::{
     Admission, Cause, Claim, GateName, HolderId, Key, KindConfig, Phase, Task, TaskState, Timestamp,
 };
 
-use super::{Ending, Report, Told, by_hand::unclaimed, outcome::Attempt, report::owed};
+use super::{
+    Ending, Report, Told, by_hand::unclaimed, outcome::Attempt, report::owed, times::out_of_time,
+};
 
 /// How long a task is put back when a gate does not admit it. Short, because kinds whose gates
 /// do not admit are not pulled: this only answers what was pulled just before.
@@ -95,7 +97,7 @@ pub fn on_delivery(delivered: &Delivered) -> Step {
         return Step::Refuse { report };
     }
     let base = delivered.state.cloned().unwrap_or_else(|| unclaimed(task, now));
-    if base.ended() {
+    if base.ended() || base.asks() {
         return Step::TellAndAck { reports: owed(&base) };
     }
     if let Phase::Claimed(claim) = &base.phase {
@@ -111,6 +113,9 @@ pub fn on_delivery(delivered: &Delivered) -> Step {
     // Once anything was tried, the contact may be this task's own: then its handler tells.
     if delivered.contact_exists && base.attempt == 0 {
         return Step::Settle(Attempt::of(&base, now).moot("earlier contact"));
+    }
+    if let Some(ending) = out_of_time(task, &base, now) {
+        return Step::Settle(ending);
     }
     match wait(&base, now) {
         Some(after) => Step::PutBack { after, why: "not due yet".to_owned() },

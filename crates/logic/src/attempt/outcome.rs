@@ -1,11 +1,12 @@
 use std::time::Duration;
 
 use domain::{
-    Blame, Cause, Config, Cost, Epoch, GateName, Kind, KindConfig, Outcome, Phase, Task, TaskState,
-    Timestamp,
+    Blame, Cause, Config, Cost, Epoch, GateName, Kind, KindConfig, OnUnknown, Outcome, Phase, Task,
+    TaskState, Timestamp,
 };
 
 use super::{Report, Told, delay::delay};
+use crate::usd::Toll;
 
 /// The next link of a chain, and what follows once it is written, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Ending {
     pub latch: Option<Latch>,
     /// Canaries that tried nothing: give them back, so that the next may have them.
     pub free: Vec<GateName>,
+    /// What the attempt has cost in dollars, for whoever holds some for it.
+    pub toll: Toll,
 }
 
 /// What the broker is answered.
@@ -60,7 +63,7 @@ pub fn blame_of(config: &Config, kind: &Kind, outcome: &Outcome) -> Blame {
 
 /// What follows from the outcome of the attempt that holds `claimed`.
 pub fn on_outcome(claimed: &TaskState, outcome: &Outcome, terms: &Terms) -> Ending {
-    let attempt = Attempt::of(claimed, terms.now);
+    let attempt = Attempt { toll: Toll::of(outcome), ..Attempt::of(claimed, terms.now) };
     match outcome {
         Outcome::Completed { effect, cost } => attempt.costing(*cost).completed(effect, *cost),
         Outcome::Failed { cause, evidence, retry_after, cost } => {
@@ -76,13 +79,7 @@ pub fn on_outcome(claimed: &TaskState, outcome: &Outcome, terms: &Terms) -> Endi
         }
         Outcome::Unknown { cause, evidence, retry_after, cost } => {
             let trouble = Trouble { cause, evidence, retry_after: *retry_after, cost: *cost };
-            let attempt = attempt.costing(*cost);
-            match terms.blame {
-                Blame::Shared { gate, tasks, .. } if 0 < *tasks => {
-                    attempt.share(&trouble, gate, terms)
-                }
-                _ => attempt.rest(&trouble, true, terms),
-            }
+            attempt.costing(*cost).unknown(&trouble, terms)
         }
         Outcome::Held { gate, why } => attempt.held(gate.clone(), why, terms),
         Outcome::Moot { why } => attempt.moot(why),
@@ -92,6 +89,7 @@ pub fn on_outcome(claimed: &TaskState, outcome: &Outcome, terms: &Terms) -> Endi
 /// The attempt that ends, as it will stand in the next link.
 pub(super) struct Attempt {
     state: TaskState,
+    toll: Toll,
 }
 
 struct Trouble<'a> {
@@ -103,12 +101,17 @@ struct Trouble<'a> {
 
 impl Ending {
     /// The same, and where the task's message leaves the queue and a person may put it back,
-    /// the link keeps `task`.
+    /// the link keeps `task`; of a follow-up, whatever may follow it in turn needs it too.
     #[must_use]
     pub fn keeping(mut self, task: &Task) -> Self {
-        let may_come_back =
-            matches!(self.state.phase, Phase::Dead { .. } | Phase::Withdrawn { .. });
-        self.state.task = may_come_back.then(|| Box::new(task.clone()));
+        let kept = match self.state.phase {
+            Phase::Dead { .. } | Phase::Withdrawn { .. } => true,
+            // After an attempt, not because of how it was created.
+            Phase::Parked { .. } => !self.state.admitted.is_empty(),
+            Phase::Completed { .. } => task.follows.is_some(),
+            _ => false,
+        };
+        self.state.task = kept.then(|| Box::new(task.clone()));
         self
     }
 }
@@ -123,7 +126,7 @@ impl Attempt {
             state.newest = Cost::ZERO;
             state.credential = None;
         }
-        Attempt { state }
+        Attempt { state, toll: Toll::Nothing }
     }
 
     fn costing(mut self, cost: Cost) -> Self {
@@ -137,13 +140,33 @@ impl Attempt {
     }
 
     fn ending(self, phase: Phase, reports: Vec<Report>, then: Then) -> Ending {
-        let state = TaskState { phase, ..self.state };
-        Ending { state, reports, then, latch: None, free: Vec::new() }
+        let (toll, state) = (self.toll, TaskState { phase, ..self.state });
+        Ending { state, reports, then, latch: None, free: Vec::new(), toll }
     }
 
     fn completed(self, effect: &str, cost: Cost) -> Ending {
         let report = self.report(Told::Completed { effect: effect.to_owned(), cost });
         self.ending(Phase::Completed { effect: effect.to_owned() }, vec![report], Then::Ack)
+    }
+
+    /// What nobody knows, as the kind has it: see [`OnUnknown`].
+    fn unknown(self, trouble: &Trouble, terms: &Terms) -> Ending {
+        match (terms.kind.on_unknown, terms.blame) {
+            (OnUnknown::Ask, _) => self.ask(trouble),
+            (_, Blame::Shared { gate, tasks, .. }) if 0 < *tasks => {
+                self.share(trouble, gate, terms)
+            }
+            (OnUnknown::Rerun, Blame::Own) => self.charge(trouble, terms),
+            (OnUnknown::Resolve | OnUnknown::Rerun, _) => self.rest(trouble, true, terms),
+        }
+    }
+
+    /// Parked, uncharged, for a person to decide. What is unknown moves no gate.
+    fn ask(self, trouble: &Trouble) -> Ending {
+        let unknown = self.report(trouble.unknown());
+        let mut ending = self.park(trouble.cause, trouble.evidence);
+        ending.reports.insert(0, unknown);
+        ending
     }
 
     fn charge(mut self, trouble: &Trouble, terms: &Terms) -> Ending {
@@ -164,8 +187,14 @@ impl Attempt {
     /// The holder vanished: charged like a failure of its own, but due at once. Whoever took it
     /// over puts it back all the same: it was delivered before, maybe long before, and may only
     /// begin as one of those that are let go at once now (G4).
+    ///
+    /// Where the kind asks, a person decides: what the attempt did is unknown.
     pub(super) fn lost(mut self, cause: &Cause, evidence: &str, kind: &KindConfig) -> Ending {
         let trouble = Trouble { cause, evidence, retry_after: None, cost: Cost::ZERO };
+        self.toll = Toll::Unknown;
+        if kind.on_unknown == OnUnknown::Ask {
+            return self.ask(&trouble);
+        }
         self.state.charged = self.state.charged.saturating_add(1);
         let failed = self.report(trouble.failed(true, None));
         if self.spent(kind) {

@@ -1,5 +1,7 @@
 //! What a dispatcher does, told in words.
 
+mod unknown;
+
 use std::time::Duration;
 
 use domain::{
@@ -27,7 +29,11 @@ fn delivered(given: &str) -> Step {
         Admitted::Yes { admitted, probing }
     };
     let won = if says("won") { vec![gate()] } else { Vec::new() };
-    let task = task();
+    let task = Task {
+        not_before: says("early").then_some(at(12)),
+        expires_at: says("expired").then_some(at(10)).or(says("expires").then_some(at(11))),
+        ..task()
+    };
     let other: domain::SourceKey = "welcome/bob".parse().unwrap();
     on_delivery(&Delivered {
         key: if says("misplaced") { other.key() } else { task.key() },
@@ -55,6 +61,8 @@ fn state(given: &str) -> Option<TaskState> {
         "rested" => Some(Phase::Resting { due: at(10), cause: cause(), charged: true }),
         "returned" => Some(returned(10)),
         "waiting" => Some(returned(13)),
+        "held" => Some(Phase::Returned { gate: None, cause: None, due: at(10) }),
+        "doubtful" => Some(Phase::Resting { due: at(10), cause: cause(), charged: false }),
         "completed" => Some(Phase::Completed { effect: "paid".to_owned() }),
         "dead" => Some(Phase::Dead { cause: cause() }),
         "withdrawn" => Some(Phase::Withdrawn { by: by(), why: by() }),
@@ -162,6 +170,54 @@ fn contact_counts_before_the_first_attempt() {
     check("theirs contact", "watch them for 6s");
 }
 
+/// A task is not begun before its time, and says so once; it waits out its own rest all the same.
+#[test]
+fn waits_for_its_time() {
+    check("new early", "write returned, held");
+    check("new early closed", "write returned, held");
+    check("new early probing", "write returned, held");
+    check("waiting untried early", "put back 3s: not due yet");
+    check("held untried early", "write returned, held");
+    check("theirs early", "watch them for 6s");
+    check("completed early", "tell completed and ack");
+}
+
+/// What has expired is withdrawn before it begins, whatever the gates say, and is no canary; what
+/// is under way or in doubt is not, nor is what has yet to expire (M2).
+#[test]
+fn withdraws_what_is_stale() {
+    check("new expired", "write withdrawn, withdrawn");
+    check("new expired closed", "write withdrawn, withdrawn");
+    check("new expired probing", "write withdrawn, withdrawn");
+    check("new expired unfenced", "write parked, parked");
+    check("resting expired", "write withdrawn, failed withdrawn");
+    check("revived expired", "write withdrawn, withdrawn");
+    check("held untried expired", "write withdrawn, withdrawn");
+    check("new expires", "claim 1");
+    check("theirs expired", "watch them for 6s");
+    check("mine running expired", "keep");
+    check("doubtful expired", "claim 3");
+    check("returned expired", "claim 3 failed");
+    check("held expired", "claim 3");
+    check("dead expired", "tell failed dead and ack");
+}
+
+/// Whoever puts a stale task back wants it done: its deadline is lifted. What is not due yet
+/// stays out until it is.
+#[test]
+fn a_stale_task_comes_back_without_its_deadline() {
+    let revived = |not_before, expires_at, now| {
+        let task = Task { not_before, expires_at, ..task() };
+        let state = TaskState { task: Some(Box::new(task)), ..state("withdrawn").unwrap() };
+        let revived = revive(&state, "ann", "", Duration::ZERO, at(now))?;
+        Ok(revived.task.map(|task| (task.not_before, task.expires_at)).unwrap())
+    };
+    assert_eq!(revived(None, Some(at(10)), 10), Ok((None, None)));
+    assert_eq!(revived(None, Some(at(10)), 9), Ok((None, Some(at(10)))));
+    assert_eq!(revived(Some(at(8)), None, 8), Ok((Some(at(8)), None)));
+    assert_eq!(revived(Some(at(8)), None, 7), Err(NotAllowed::NotDue { at: at(8) }));
+}
+
 /// What this process holds it goes on with, or gives back when it never began it.
 #[test]
 fn knows_its_own_claims() {
@@ -240,7 +296,7 @@ fn moves_by_hand() {
     assert_eq!(by_hand("dead"), (Some((2, 0)), false));
     assert_eq!(by_hand("withdrawn"), (Some((2, 0)), false));
     assert_eq!(by_hand("theirs"), (None, true));
-    assert_eq!(by_hand("parked"), (None, true));
+    assert_eq!(by_hand("parked"), (Some((0, 0)), true), "its task is kept: it asks");
 }
 
 /// W4: an attempt that ran when its task was withdrawn may act for a lease, so the task is not
@@ -357,5 +413,8 @@ fn task() -> Task {
         created_at: at(0),
         contact: None,
         payload: String::new(),
+        not_before: None,
+        expires_at: None,
+        follows: None,
     }
 }

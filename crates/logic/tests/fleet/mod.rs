@@ -8,8 +8,8 @@ mod words;
 use std::{collections::BTreeMap, time::Duration};
 
 use domain::{
-    Admission, Canary, Epoch, GateName, GateState, Handler, HolderId, KindConfig, Task, TaskState,
-    Timestamp,
+    Admission, Canary, Epoch, GateName, GateState, Handler, HolderId, KindConfig, OnUnknown, Task,
+    TaskState, Timestamp,
 };
 use logic::attempt::{
     Admitted, Delivered, Ending, Latches, Lease, Report, Step, Watch, on_delivery, owed, revive,
@@ -66,6 +66,7 @@ pub(crate) struct Setup {
     /// How far each dispatcher's wall clock goes ahead, in milliseconds.
     pub(crate) clock_offsets: [u64; 3],
     pub(crate) fenced: bool,
+    pub(crate) on_unknown: OnUnknown,
 }
 
 pub(crate) struct Fleet {
@@ -118,6 +119,9 @@ impl Fleet {
             created_at: Timestamp::from_millis(0),
             contact: None,
             payload: "{}".to_owned(),
+            not_before: None,
+            expires_at: None,
+            follows: None,
         };
         let kind = KindConfig {
             needs: vec![relay()],
@@ -127,6 +131,7 @@ impl Fleet {
             concurrency: None,
             lease: LEASE,
             timeout: Duration::from_secs(60),
+            on_unknown: setup.on_unknown,
             ..KindConfig::of(Handler::Service { name: "welcome-payer".parse().unwrap() })
         };
         let process = |(at, offset): (usize, &u64)| Process {

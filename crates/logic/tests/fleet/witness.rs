@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{KindConfig, Phase, Task, TaskState, Timestamp, event_id};
+use domain::{KindConfig, OnUnknown, Phase, Task, TaskState, Timestamp, event_id};
 
 use logic::attempt::{Report, Told};
 
@@ -22,6 +22,8 @@ impl Witness {
     /// before it has rested, by the clock of who runs it.
     pub(crate) fn begins(&mut self, prev: Option<&TaskState>, state: &TaskState, now: Timestamp) {
         assert!(!self.completed, "a completed task runs: {state:?}");
+        // M2: only a person has what nobody knows done again, where the kind says so.
+        assert!(!prev.is_some_and(TaskState::asks), "begun while it asks: {prev:?}");
         let newest = self.begun.last().copied().unwrap_or(0);
         assert!(newest < state.attempt, "attempt {} after {newest}", state.attempt);
         self.begun.insert(state.attempt);
@@ -51,13 +53,17 @@ impl Witness {
             Phase::Resting { charged: true, .. } | Phase::Returned { cause: Some(_), .. } => {
                 self.owed.insert((next.attempt, "failed"))
             }
+            Phase::Parked { .. } if next.asks() => self.owed.insert((next.attempt, "parked")),
             _ => false,
         };
     }
 
     /// An end is only left by reviving, and completed never.
     fn ends_once(&self, prev: Option<&TaskState>, next: &TaskState) {
-        let Some(prev) = prev.filter(|prev| prev.ended()) else { return };
+        let Some(prev) = prev.filter(|prev| prev.ended() || prev.asks()) else { return };
+        if prev.asks() && matches!(next.phase, Phase::Withdrawn { .. }) {
+            return;
+        }
         assert!(!self.completed, "completed is final: {prev:?} -> {next:?}");
         assert!(matches!(next.phase, Phase::Revived { .. }), "ended: {prev:?} -> {next:?}");
     }
@@ -80,8 +86,13 @@ impl Witness {
         let spent = next.charged == kind.attempts_max;
         assert_eq!(spent && fails == 1, matches!(next.phase, Phase::Dead { .. }), "{next:?}");
         if fails == 1 && cause.as_str() != "dispatcher.lost" {
-            assert_eq!(self.answers.get(&next.attempt), Some(&Answer::Own), "{next:?}");
+            let answer = self.answers.get(&next.attempt);
+            let reruns = kind.on_unknown == OnUnknown::Rerun && answer == Some(&Answer::Unknown);
+            assert!(reruns || answer == Some(&Answer::Own), "{next:?}");
         }
+        // M2: where the kind asks, nothing that nobody knows rests to be tried again.
+        let unknown = cause.as_str() == "payment.unknown" || cause.as_str() == "dispatcher.lost";
+        assert!(kind.on_unknown != OnUnknown::Ask || !unknown, "{next:?}");
     }
 
     /// W1: the message goes only when the task has ended, or is parked, and that is told.

@@ -27,7 +27,7 @@ fn spending(today: u64, spent: u64, reserved: u64) -> Spending {
 }
 
 fn budget(day: Option<u64>, total: Option<u64>) -> Budget {
-    Budget { day: day.map(sats), total: total.map(sats) }
+    Budget { day: day.map(sats), total: total.map(sats), ..Budget::default() }
 }
 
 fn evidence(outcome: &Outcome) -> &str {

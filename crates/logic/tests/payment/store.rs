@@ -48,7 +48,7 @@ impl Store {
 
     /// A person applies another budget.
     pub fn allow(&mut self, day: Option<Sats>, total: Option<Sats>) {
-        self.budget = Budget { day, total };
+        self.budget = Budget { day, total, ..Budget::default() };
         self.day_most = self.day_most.max(day.unwrap_or(Sats::new(u64::MAX)));
     }
 

@@ -1,10 +1,13 @@
 //! What one configuration says differently from another, setting by setting.
 
+mod models;
+mod providers;
+
 use std::collections::BTreeMap;
 
 use domain::{Budget, Config, GateConfig, Handler, KindConfig, PayerConfig, SensorConfig};
 
-use crate::file::spell_duration;
+use crate::file::{spell_duration, spell_permille};
 
 /// One setting that is not as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,13 +73,17 @@ fn settings(config: &Config) -> Settings {
     for (kind, budget) in &config.budgets {
         put(format!("budgets.{kind}"), of_budget(budget));
     }
+    for (model, price) in &config.prices {
+        put(format!("prices.{model:?}"), models::of_price(price));
+    }
+    let providers = config.providers.iter();
+    all.extend(providers.flat_map(|(name, provider)| providers::settings(name, provider)));
     all
 }
 
 fn of_kind(kind: &KindConfig) -> Vec<(&'static str, String)> {
-    let Handler::Service { name } = &kind.handler;
-    vec![
-        ("handler.service", name.to_string()),
+    let mut settings = of_handler(&kind.handler);
+    settings.extend([
         ("needs", list(&kind.needs)),
         ("attempts", kind.attempts_max.to_string()),
         ("rest", spell_duration(kind.rest)),
@@ -84,12 +91,45 @@ fn of_kind(kind: &KindConfig) -> Vec<(&'static str, String)> {
         ("concurrency", kind.concurrency.map_or("no limit".to_owned(), |limit| limit.to_string())),
         ("lease", spell_duration(kind.lease)),
         ("timeout", spell_duration(kind.timeout)),
-    ]
+        ("on_unknown", kind.on_unknown.to_string()),
+        ("priority", kind.priority.to_string()),
+        ("retries.share", spell_permille(kind.retries.share_permille)),
+        ("retries.floor", kind.retries.floor.to_string()),
+        ("retries.per", spell_duration(kind.retries.per)),
+    ]);
+    settings.extend(kind.cost_max.map(|most| ("cost_max", most.to_string())));
+    settings
+}
+
+fn of_handler(handler: &Handler) -> Vec<(&'static str, String)> {
+    match handler {
+        Handler::Service { name } => vec![("handler.service", name.to_string())],
+        Handler::JsonService { name } => {
+            vec![("handler.service", name.to_string()), ("handler.format", "json".to_owned())]
+        }
+        Handler::Exec(exec) => {
+            let mut settings = vec![
+                ("handler.exec.command", format!("{:?}", exec.command)),
+                ("handler.exec.env", list(&exec.env)),
+                ("handler.exec.output", exec.output.word().to_owned()),
+                ("handler.exec.output_max", exec.output_max.to_string()),
+            ];
+            settings.extend(exec.dir.clone().map(|dir| ("handler.exec.dir", dir)));
+            settings
+        }
+        Handler::Anthropic(config) => models::of_handler(config),
+    }
 }
 
 fn of_budget(budget: &Budget) -> Vec<(&'static str, String)> {
     let limit = |sats: Option<domain::Sats>| sats.map(|sats| sats.get().to_string());
-    let set = [("sats_day", limit(budget.day)), ("sats_total", limit(budget.total))];
+    let dollars = |limit: Option<domain::MicroUsd>| limit.map(|limit| limit.to_string());
+    let set = [
+        ("sats_day", limit(budget.day)),
+        ("sats_total", limit(budget.total)),
+        ("usd_day", dollars(budget.usd_day)),
+        ("usd_total", dollars(budget.usd_total)),
+    ];
     set.into_iter().filter_map(|(key, limit)| Some((key, limit?))).collect()
 }
 

@@ -39,8 +39,9 @@ async fn other_network(bus: &Bus, old: &Config, wanted: &Config) -> anyhow::Resu
     if before.network == after.network {
         return Ok(None);
     }
-    let paid = |kind: &&Kind| match &old.kinds[*kind].handler {
-        Handler::Service { name } => name.as_str() == PAYER,
+    let paid = |kind: &&Kind| {
+        let handler = &old.kinds[*kind].handler;
+        matches!(handler, Handler::Service { name } if name.as_str() == PAYER)
     };
     let mut waiting = 0;
     for kind in old.kinds.keys().filter(paid) {

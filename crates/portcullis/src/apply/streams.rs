@@ -38,9 +38,14 @@ pub(crate) fn streams(replicas: usize) -> Vec<Stream> {
     let state = Stream {
         description: Some("where each task stands".to_owned()),
         max_messages_per_subject: 1,
-        // A claim and the seats that it takes are stored together or not at all.
+        // A claim, the seats that it takes and the dollars held for it are stored together or
+        // not at all.
         allow_atomic_publish: true,
-        ..never_shrinks(subject::STATE, &["state.>", "seat.>", "pace.>"], replicas)
+        ..never_shrinks(
+            subject::STATE,
+            &["state.>", "seat.>", "pace.>", "retries.>", "usd.>"],
+            replicas,
+        )
     };
     let record = Stream {
         description: Some("what happened, for ever".to_owned()),

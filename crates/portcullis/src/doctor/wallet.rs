@@ -246,7 +246,7 @@ fn spending(payer: &PayerConfig, config: &Config) -> Check {
     let amount = payer.amount_max;
     let mut measured =
         format!("at most {sats} sats a day: {payments} agents × {amount}; fees are the relay's");
-    for (kind, budget) in &config.budgets {
+    for (kind, budget) in config.budgets.iter().filter(|(_, budget)| budget.limits_sats()) {
         let limits = [(budget.day, "a day"), (budget.total, "in all")];
         let limits = limits.iter().filter_map(|(sats, per)| Some(format!("{} {per}", (*sats)?)));
         let limits: Vec<String> = limits.collect();

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use domain::{GateName, Handler, Kind, SensorName};
 
 use super::{
-    budgets::BudgetRead, gates::GateRead, kinds::KindRead, notes::Notes, payer::PayerRead,
-    sensors::SensorRead, value::nearest,
+    gates::GateRead, kinds::KindRead, notes::Notes, payer::PayerRead, sensors::SensorRead,
+    value::nearest,
 };
 
 /// The service that reads the table `[payer]`.
@@ -125,9 +125,11 @@ fn sensors_have_kinds(
     }
 }
 
-fn pays(kind: &KindRead) -> bool {
+pub(super) fn pays(kind: &KindRead) -> bool {
     let handler = kind.config.as_ref().map(|config| &config.handler);
-    handler.is_some_and(|Handler::Service { name }| name.as_str() == PAYER)
+    handler.is_some_and(
+        |handler| matches!(handler, Handler::Service { name } if name.as_str() == PAYER),
+    )
 }
 
 fn payer_needs(
@@ -149,60 +151,6 @@ fn payer_needs(
                  of that would be charged to its tasks; needs = [\"{all}\"]"
             );
             notes.problem(&read.span, text);
-        }
-    }
-}
-
-/// The gate that a budget closes when it is reached.
-pub(crate) const BUDGET: &str = "budget";
-
-/// A budget is a kind's that pays, and that stops at the gate which the budget closes.
-pub(super) fn budgets_fit(
-    budgets: &BTreeMap<Kind, BudgetRead>,
-    kinds: &BTreeMap<Kind, KindRead>,
-    gates: &BTreeMap<GateName, GateRead>,
-    payer: Option<&PayerRead>,
-    notes: &mut Notes<'_>,
-) {
-    for (kind, budget) in budgets {
-        let Some(read) = kinds.get(kind) else {
-            let advice = match nearest(kind.as_str(), kinds.keys().map(Kind::as_str)) {
-                Some(near) => format!("did you mean [budgets.{near}]?"),
-                None => format!("add [kinds.{kind}], or take it away"),
-            };
-            let text = format!("[budgets.{kind}] is for the unknown kind `{kind}`; {advice}");
-            notes.problem(&budget.span, text);
-            continue;
-        };
-        if !read.needs.iter().any(|need| need.value.as_str() == BUDGET) {
-            let gate = match gates.keys().any(|gate| gate.as_str() == BUDGET) {
-                true => String::new(),
-                false => format!(", and a table [gates.{BUDGET}]"),
-            };
-            let text = format!(
-                "kind `{kind}` has a budget and does not need the gate `{BUDGET}`, so that \
-                 reaching it would be charged to its tasks; add \"{BUDGET}\" to its `needs`{gate}"
-            );
-            notes.problem(&read.span, text);
-        }
-        if read.config.is_some() && !pays(read) {
-            let text = format!(
-                "[budgets.{kind}] limits nothing: sats are only spent by kinds that `{PAYER}` \
-                 handles"
-            );
-            notes.warning(&budget.span, text);
-            continue;
-        }
-        let least = budget.config.day.into_iter().chain(budget.config.total).min();
-        let most = payer.and_then(|payer| payer.config.as_ref()).map(|payer| payer.amount_max);
-        if let (Some(least), Some(most)) = (least, most)
-            && least < most
-        {
-            let text = format!(
-                "[budgets.{kind}] allows {least}, and [payer] up to {most} for one payment: that \
-                 one could never be made"
-            );
-            notes.warning(&budget.span, text);
         }
     }
 }

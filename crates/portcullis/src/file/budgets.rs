@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use domain::{Budget, Kind, Sats};
+use domain::{Budget, Kind, MicroUsd, Sats};
 
 use super::{
     notes::Notes,
@@ -36,13 +36,17 @@ pub(super) fn read(root: &mut Section<'_>, notes: &mut Notes<'_>) -> BTreeMap<Ki
 fn budget(name: &Word<&str>, section: &mut Section<'_>, notes: &mut Notes<'_>) -> Budget {
     let day = section.number::<u64>("sats_day", 1, WHY, notes).map(Sats::new);
     let total = section.number::<u64>("sats_total", 1, WHY, notes).map(Sats::new);
-    if !section.has("sats_day") && !section.has("sats_total") {
+    let usd_day = section.dollars("usd_day", WHY, notes);
+    let usd_total = section.dollars("usd_total", WHY, notes);
+    if !["sats_day", "sats_total", "usd_day", "usd_total"].iter().any(|key| section.has(key)) {
         let text = format!(
-            "[budgets.{}] limits nothing; add sats_day = 10_000, or sats_total, or take it away",
+            "[budgets.{}] limits nothing; add sats_day = 10_000, or sats_total, or usd_day = \
+             \"5.00\", or usd_total, or take it away",
             name.value
         );
         notes.problem(&name.span, text);
     }
+    in_all(name, usd_day, usd_total, notes);
     if let (Some(day), Some(total)) = (day, total)
         && total < day
     {
@@ -52,5 +56,22 @@ fn budget(name: &Word<&str>, section: &mut Section<'_>, notes: &mut Notes<'_>) -
         );
         notes.warning(&name.span, text);
     }
-    Budget { day, total }
+    Budget { day, total, usd_day, usd_total }
+}
+
+fn in_all(
+    name: &Word<&str>,
+    day: Option<MicroUsd>,
+    total: Option<MicroUsd>,
+    notes: &mut Notes<'_>,
+) {
+    if let (Some(day), Some(total)) = (day, total)
+        && total < day
+    {
+        let text = format!(
+            "[budgets.{}] allows {day} a day and {total} in all: the first day may spend it all",
+            name.value
+        );
+        notes.warning(&name.span, text);
+    }
 }

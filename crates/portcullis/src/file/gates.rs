@@ -84,7 +84,7 @@ fn close_policy(section: &mut Section<'_>, notes: &mut Notes<'_>) -> Option<(Clo
     let within = section.duration("within", WITHIN, Duration::from_secs(1), notes);
     let word = word?;
     let cause = section.parse::<Cause>("cause", &word, notes)?;
-    let known = || RULES.iter().map(|rule| rule.cause);
+    let known = || RULES.iter().map(|rule| rule.cause).filter(|cause| !cause.contains('*'));
     if cause.value.rule().is_none()
         && let Some(near) = nearest(word.value, known())
     {

@@ -1,9 +1,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use domain::{GateName, Handler, Kind, KindConfig, ServiceName};
+use domain::{GateName, Handler, Kind, KindConfig, OnUnknown};
 
 use super::{
+    handlers::handler,
     notes::Notes,
+    queueing,
     section::{Section, Span, Word},
     value::spell_duration,
 };
@@ -60,7 +62,12 @@ fn kind(section: &mut Section<'_>, notes: &mut Notes<'_>) -> KindRead {
         section.number("concurrency", 1, "nothing would run; leave it out for no limit", notes);
     let lease = section.duration("lease", SECOND * 30, SECOND, notes);
     let timeout = section.duration("timeout", SECOND * 60, SECOND, notes);
-    let config = handler.map(|handler| KindConfig {
+    let (priority, retries) = queueing::read(section, notes);
+    let free = "leave it out for a kind that costs no dollars";
+    let cost_max = section.dollars("cost_max", free, notes);
+    let unknown = handler.as_ref().map(|handler| on_unknown(handler, section, notes));
+    let config = handler.zip(unknown).map(|(handler, on_unknown)| KindConfig {
+        on_unknown,
         handler,
         needs: needs.iter().map(|need| need.value.clone()).collect(),
         attempts_max: attempts.unwrap_or(5),
@@ -69,26 +76,29 @@ fn kind(section: &mut Section<'_>, notes: &mut Notes<'_>) -> KindRead {
         concurrency,
         lease,
         timeout,
+        priority,
+        retries,
+        cost_max,
     });
     KindRead { needs, span: section.span.clone(), config }
 }
 
-fn handler(section: &mut Section<'_>, notes: &mut Notes<'_>) -> Option<Handler> {
-    let kind = section.place.trim_start_matches("kinds.").to_owned();
-    let Some(mut handler) = section.section("handler", notes) else {
-        if !section.has("handler") {
-            let text = format!(
-                "kind `{kind}` has no handler; say who does the work: \
-                 handler = {{ service = \"…\" }}"
-            );
-            notes.problem(&section.span, text);
-        }
-        return None;
+fn on_unknown(handler: &Handler, section: &mut Section<'_>, notes: &mut Notes<'_>) -> OnUnknown {
+    let otherwise = OnUnknown::of(handler);
+    let Some(word) = section.text("on_unknown", notes) else { return otherwise };
+    let Some(read) = section.parse::<OnUnknown>("on_unknown", &word, notes) else {
+        return otherwise;
     };
-    let word = handler.required("service", "\"welcome-payer\"", notes);
-    let name = word.and_then(|word| handler.parse::<ServiceName>("service", &word, notes));
-    handler.finish(notes);
-    name.map(|name| Handler::Service { name: name.value })
+    let service = matches!(handler, Handler::Service { .. } | Handler::JsonService { .. });
+    if read.value == OnUnknown::Resolve && !service {
+        let text = format!(
+            "`on_unknown = \"resolve\"`{} is for services, which can be asked what they did; \
+             write \"ask\", or \"rerun\" if doing it twice is harmless",
+            section.within()
+        );
+        notes.problem(&read.span, text);
+    }
+    read.value
 }
 
 fn needs(section: &mut Section<'_>, notes: &mut Notes<'_>) -> Vec<Word<GateName>> {

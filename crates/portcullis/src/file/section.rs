@@ -1,5 +1,6 @@
 use std::{fmt::Display, ops::Range, str::FromStr, time::Duration};
 
+use domain::MicroUsd;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -7,7 +8,7 @@ use toml::{
 
 use super::{
     notes::Notes,
-    value::{nearest, parse_duration},
+    value::{nearest, parse_duration, parse_permille},
 };
 
 /// Where in the text something stands.
@@ -199,6 +200,33 @@ impl<'t> Section<'t> {
         otherwise
     }
 
+    /// Dollars in quotes, more than nothing; `None` if they are not there or not right.
+    pub(super) fn dollars(
+        &mut self,
+        key: &'static str,
+        why: &str,
+        notes: &mut Notes<'_>,
+    ) -> Option<MicroUsd> {
+        let (_, value) = self.entry(key)?;
+        let DeValue::String(text) = value.get_ref() else {
+            self.mistyped(key, value, "dollars in quotes: \"5.00\"", notes);
+            return None;
+        };
+        let found = format!("`{key} = \"{text}\"`{}", self.within());
+        match text.parse::<MicroUsd>() {
+            Ok(MicroUsd::ZERO) => {
+                notes.problem(&value.span(), format!("{found} is out of range: {why}"));
+                None
+            }
+            Ok(amount) => Some(amount),
+            Err(_) => {
+                let advice = "write them like \"5.00\", with at most six decimals";
+                notes.problem(&value.span(), format!("{found} is no amount of dollars; {advice}"));
+                None
+            }
+        }
+    }
+
     /// A whole number of at least `least`; `None` if it is not there or not right.
     pub(super) fn number<N: TryFrom<u64>>(
         &mut self,
@@ -224,6 +252,31 @@ impl<'t> Section<'t> {
             );
         }
         fitting
+    }
+
+    /// A part of one, in thousandths: `0.2` is 200.
+    pub(super) fn share(
+        &mut self,
+        key: &'static str,
+        otherwise: u32,
+        notes: &mut Notes<'_>,
+    ) -> u32 {
+        const SPELLING: &str = "a part of one with at most three digits, such as 0.2";
+        let Some((_, value)) = self.entry(key) else { return otherwise };
+        let text = match value.get_ref() {
+            DeValue::Float(number) => number.as_str(),
+            DeValue::Integer(number) => number.as_str(),
+            _ => {
+                self.mistyped(key, value, SPELLING, notes);
+                return otherwise;
+            }
+        };
+        let share = parse_permille(text);
+        if share.is_none() {
+            let text = format!("`{key} = {text}`{} is no share; write {SPELLING}", self.within());
+            notes.problem(&value.span(), text);
+        }
+        share.unwrap_or(otherwise)
     }
 
     /// ` in [kinds.welcome]`, or nothing at the top of the file.

@@ -5,6 +5,8 @@ use domain::{Blame, Handler, SensorConfig};
 use super::*;
 
 mod budgets;
+mod models;
+mod queueing;
 
 /// A small file with nothing wrong in it, for a snippet to break.
 const SOUND: &str = r#"[kinds.welcome]
@@ -311,7 +313,7 @@ fn payer() {
         "[payer]",
         "[payment]\n[payer]",
         "p.toml:8: unknown key `payment`; known here: gates, kinds, sensors, payer, \
-         budgets",
+         budgets, providers, prices",
     );
 }
 

@@ -16,6 +16,25 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     number.checked_mul(millis).map(Duration::from_millis)
 }
 
+/// A number from 0 to 1 with at most three digits behind the point, in thousandths.
+pub(crate) fn parse_permille(text: &str) -> Option<u32> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(part) || 3 < part.len() {
+        return None;
+    }
+    let part: u32 = format!("{part:0<3}").parse().ok()?;
+    let whole: u32 = whole.parse().ok()?;
+    whole.checked_mul(1_000)?.checked_add(part).filter(|permille| *permille <= 1_000)
+}
+
+/// Thousandths as the file spells them.
+pub(crate) fn spell_permille(permille: u32) -> String {
+    let text = format!("{}.{:03}", permille / 1_000, permille % 1_000);
+    let short = text.trim_end_matches('0');
+    if short.ends_with('.') { format!("{short}0") } else { short.to_owned() }
+}
+
 /// A duration as the file spells it, in the greatest unit that divides it.
 pub(crate) fn spell_duration(time: Duration) -> String {
     let millis = time.as_millis();
@@ -69,6 +88,19 @@ mod tests {
         assert_eq!(parse_duration("60m"), parse_duration("1h"));
         for text in ["", "30", "30x", "s", "-1s", "1.5s", "1 s", "99999999999999999999s"] {
             assert_eq!(parse_duration(text), None, "{text:?}");
+        }
+    }
+
+    /// What is spelled reads back as the same part of one; what is no part of one is none.
+    #[test]
+    fn shares_read_back() {
+        for (text, permille) in [("0.2", 200), ("0.0", 0), ("1.0", 1_000), ("0.125", 125)] {
+            assert_eq!(parse_permille(text), Some(permille));
+            assert_eq!(spell_permille(permille), text);
+        }
+        assert_eq!((parse_permille("1"), parse_permille("0.20")), (Some(1_000), Some(200)));
+        for text in ["", ".2", "1.1", "-0.1", "0.1234", "2e-1", "inf", "99999999999"] {
+            assert_eq!(parse_permille(text), None, "{text:?}");
         }
     }
 

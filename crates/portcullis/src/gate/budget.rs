@@ -7,7 +7,7 @@ use fleet::store;
 use serde_json::{Value, json};
 use wire::subject;
 
-use super::field;
+use super::{dollars::Dollars, field};
 use crate::{file::BUDGET, look::Queues};
 
 /// One kind's budget as it stands.
@@ -20,6 +20,8 @@ pub(super) struct Account {
     waiting: Option<u64>,
     /// The most that one payment may cost.
     amount_max: Sats,
+    /// Where its dollars are limited.
+    dollars: Option<Dollars>,
     /// The broker's time: budgets go by its days.
     now: Timestamp,
 }
@@ -43,12 +45,15 @@ impl Account {
             let found = store::read::<Spending>(bus, subject::RECORD, &subject).await;
             let found = found.with_context(|| format!("read what {kind} has spent"))?;
             let spending = found.map_or_else(|| Spending::new(kind.clone()), |found| found.value);
+            let most = config.kinds.get(kind).and_then(|kind| kind.cost_max);
+            let dollars = Dollars::read(bus, kind, *budget, most, now).await?;
             all.push(Account {
                 kind: kind.clone(),
                 budget: *budget,
                 spending: spending.at(now),
                 waiting: queues.of(kind),
                 amount_max: config.payer.as_ref().map_or(Sats::ZERO, |payer| payer.amount_max),
+                dollars,
                 now,
             });
         }
@@ -66,6 +71,9 @@ impl Account {
 
     /// `7 tasks wait × 100 sats = 700 sats`.
     fn waits(&self) -> String {
+        if let Some(dollars) = self.dollars.as_ref().filter(|_| !self.budget.limits_sats()) {
+            return dollars.waits(self.waiting);
+        }
         match (self.waiting, self.wanted()) {
             (Some(waiting), Some(wanted)) => {
                 let tasks = if waiting == 1 { "task waits" } else { "tasks wait" };
@@ -80,7 +88,8 @@ impl Account {
         let left = self.left();
         let today = left.today.map(|left| format!("{left} left today"));
         let total = left.total.map(|left| format!("{left} left in all"));
-        let left: Vec<String> = today.into_iter().chain(total).collect();
+        let dollars = self.dollars.iter().flat_map(Dollars::words);
+        let left: Vec<String> = today.into_iter().chain(total).chain(dollars).collect();
         format!("{}: {}; {}", self.kind, left.join(", "), self.waits())
     }
 
@@ -100,6 +109,7 @@ impl Account {
             let Spending { spent, reserved, .. } = spending;
             lines.push(format!("{limit} in all: {spent} spent, {reserved} reserved, {left} left"));
         }
+        lines.extend(self.dollars.iter().flat_map(Dollars::lines));
         lines.push(self.waits());
         field(text, self.kind.as_str(), &lines.join("\n"));
     }
@@ -116,7 +126,8 @@ impl Account {
             "left_today": sats(left.today),
             "left": sats(left.total),
             "waiting": self.waiting,
-            "wanted_sats": sats(self.wanted()),
+            "wanted_sats": sats(self.wanted().filter(|_| self.budget.limits_sats())),
+            "usd": self.dollars.as_ref().map(Dollars::object),
         })
     }
 }
@@ -137,7 +148,7 @@ mod tests {
         let sats = Sats::new;
         let mut account = Account {
             kind: kind.clone(),
-            budget: Budget { day: Some(sats(300)), total: Some(sats(1_000)) },
+            budget: Budget { day: Some(sats(300)), total: Some(sats(1_000)), ..Budget::default() },
             spending: Spending {
                 day: 20_523,
                 today: sats(100),
@@ -147,6 +158,7 @@ mod tests {
             },
             waiting: Some(7),
             amount_max: sats(100),
+            dollars: None,
             now: Timestamp::from_millis(20_523 * 86_400_000),
         };
         assert_eq!(
@@ -163,7 +175,7 @@ mod tests {
              450 sats left\n              7 tasks wait × 100 sats = 700 sats at most\n"
         );
         assert_eq!(account.object()["left_today"], 50);
-        account.budget = Budget { day: None, total: Some(sats(10)) };
+        account.budget = Budget { total: Some(sats(10)), ..Budget::default() };
         account.waiting = None;
         let line = "welcome: 0 sats left in all; what waits cannot be counted just now";
         assert_eq!(account.line(), line);

@@ -141,7 +141,7 @@ impl Watch {
             attempts_while_stuck: u64::try_from(while_stuck)?,
             attempts_after_close: counted.at_heal.paid_posts - counted.at_close.paid_posts,
             tasks_created_while_closed: counted.created_while_closed,
-            follow_ups: follow_ups(creates).await?,
+            follow_ups: follow_ups(creates, "sensor").await?,
             welcomed: ledger.welcomed,
             paid_twice: ledger.paid_twice,
             drain_peak_in_flight: stats.max_in_flight,
@@ -151,16 +151,16 @@ impl Watch {
     }
 }
 
-/// Tasks that no sensor created, or that were created again for the same source key.
-async fn follow_ups(mut creates: Inbox) -> anyhow::Result<u64> {
+/// Tasks that `creator` did not create, or that were created again for the same source key.
+pub(super) async fn follow_ups(mut creates: Inbox, creator: &str) -> anyhow::Result<u64> {
     let mut seen = BTreeSet::new();
     let mut follow_ups = 0;
     // What was published is already here: nothing creates any more.
     while let Ok(create) = tokio::time::timeout(Duration::from_millis(200), creates.next()).await {
         let task = Task::decode(&create?.body).context("read a task")?;
-        let by_sensor = task.created_by.starts_with("sensor");
+        let wanted = task.created_by.starts_with(creator);
         // A create that the stream refused was published as well; it made no task.
-        if !by_sensor && seen.insert(task.source_key) {
+        if !wanted && seen.insert(task.source_key) {
             follow_ups += 1;
         }
     }
@@ -203,7 +203,7 @@ async fn all_welcomed(stage: &mut Stage, agents: u64) -> anyhow::Result<()> {
 }
 
 /// Asks until there is an answer.
-async fn wait<T>(
+pub(super) async fn wait<T>(
     what: &str,
     ask: impl AsyncFn() -> anyhow::Result<Option<T>>,
 ) -> anyhow::Result<T> {

@@ -15,8 +15,9 @@ use serde_json::{Value, json, value::RawValue};
 use wire::subject;
 
 use super::{
-    AddArgs,
+    AddArgs, TaskName, When, follow,
     put::{Queued, queue},
+    times,
 };
 use crate::{exit::Ended, look, out::Out};
 
@@ -28,6 +29,18 @@ struct Row<'a> {
     source_key: String,
     #[serde(borrow, default)]
     payload: Option<&'a RawValue>,
+    #[serde(default)]
+    not_before: Option<String>,
+    #[serde(default)]
+    expires_at: Option<String>,
+    #[serde(default)]
+    follows: Option<String>,
+}
+
+/// A task as it is wanted, and what it is to follow.
+struct Wanted {
+    task: Task,
+    follows: Option<TaskName>,
 }
 
 pub(super) async fn run(bus: &Bus, args: &AddArgs, out: &Out) -> anyhow::Result<()> {
@@ -38,9 +51,18 @@ pub(super) async fn run(bus: &Bus, args: &AddArgs, out: &Out) -> anyhow::Result<
         Some(path) => of_file(&config, path, &person)?,
         None => vec![of_flags(&config, args, &person)?],
     };
-    let (mut told, mut refused) = (Vec::new(), 0);
-    for task in &tasks {
-        let word = match add(bus, &config, task).await? {
+    let (mut told, mut refused, all) = (Vec::new(), 0, tasks.len());
+    for Wanted { task, follows } in tasks {
+        let task = &Task { follows: None, ..task };
+        let inherited = follow::inherit(bus, &config, task, follows.as_ref()).await?;
+        let added = match inherited {
+            Ok(inherited) => {
+                let task = Task { follows: inherited.map(Box::new), ..task.clone() };
+                add(bus, &config, &task).await?
+            }
+            Err(why) => Err(why),
+        };
+        let word = match added {
             Ok(word) => word.to_owned(),
             Err(why) => {
                 refused += 1;
@@ -57,7 +79,7 @@ pub(super) async fn run(bus: &Bus, args: &AddArgs, out: &Out) -> anyhow::Result<
         out.object(&json!({ "tasks": told, "refused": refused }))?;
     }
     if 0 < refused {
-        let text = format!("{refused} of {} tasks were not created", tasks.len());
+        let text = format!("{refused} of {all} tasks were not created");
         return Err(Ended::refused(text).into());
     }
     Ok(())
@@ -72,6 +94,10 @@ async fn add(
     let chain = subject::state(&task.kind, task.key());
     let state = store::read::<TaskState>(bus, subject::STATE, &chain).await;
     let state = state.context("read where the task stands")?;
+    if state.as_ref().is_some_and(|state| state.value.asks()) {
+        let why = "it is parked and asks what is to be done: `portcullis task show` it";
+        return Ok(Err(why.to_owned()));
+    }
     match state.as_ref().map(|state| &state.value.phase) {
         Some(Phase::Completed { .. }) => return Ok(Ok("is completed already")),
         Some(Phase::Dead { .. } | Phase::Withdrawn { .. }) => {
@@ -87,7 +113,7 @@ async fn add(
     })
 }
 
-fn of_flags(config: &Config, args: &AddArgs, person: &str) -> anyhow::Result<Task> {
+fn of_flags(config: &Config, args: &AddArgs, person: &str) -> anyhow::Result<Wanted> {
     let (Some(kind), Some(source_key)) = (&args.kind, &args.source_key) else {
         return Err(Ended::usage("name the task and its --kind, or a --file of them").into());
     };
@@ -99,11 +125,14 @@ fn of_flags(config: &Config, args: &AddArgs, person: &str) -> anyhow::Result<Tas
     if let Err(error) = serde_json::from_str::<Value>(&payload) {
         return Err(Ended::usage(format!("the payload is not JSON: {error}")).into());
     }
-    Ok(task(kind.clone(), source_key.clone(), payload.trim().to_owned(), person))
+    let expires_at = args.expires_at.or(args.expires_in.map(When::From));
+    let task = task(kind.clone(), source_key.clone(), payload.trim().to_owned(), person);
+    let task = times::set(task, args.not_before, expires_at).map_err(Ended::usage)?;
+    Ok(Wanted { task, follows: args.follows.clone() })
 }
 
 /// Every line, or none of them.
-fn of_file(config: &Config, path: &PathBuf, person: &str) -> anyhow::Result<Vec<Task>> {
+fn of_file(config: &Config, path: &PathBuf, person: &str) -> anyhow::Result<Vec<Wanted>> {
     let text = if path == Path::new("-") {
         stdin()?
     } else {
@@ -120,7 +149,7 @@ fn of_file(config: &Config, path: &PathBuf, person: &str) -> anyhow::Result<Vec<
     Ok(tasks)
 }
 
-fn of_line(config: &Config, line: &str, person: &str) -> Result<Task, String> {
+fn of_line(config: &Config, line: &str, person: &str) -> Result<Wanted, String> {
     let row: Row = serde_json::from_str(line).map_err(|error| error.to_string())?;
     let kind: Kind = row.kind.parse().map_err(|error| format!("kind {:?}: {error}", row.kind))?;
     look::known_kind(config, &kind).map_err(|error| error.to_string())?;
@@ -129,7 +158,11 @@ fn of_line(config: &Config, line: &str, person: &str) -> Result<Task, String> {
         .parse()
         .map_err(|error| format!("source_key {:?}: {error}", row.source_key))?;
     let payload = row.payload.map_or("{}", RawValue::get).to_owned();
-    Ok(task(kind, source_key, payload, person))
+    let when = |text: &Option<String>| text.as_deref().map(times::parse).transpose();
+    let (not_before, expires_at) = (when(&row.not_before)?, when(&row.expires_at)?);
+    let task = times::set(task(kind, source_key, payload, person), not_before, expires_at)?;
+    let follows = row.follows.as_deref().map(follow::parse).transpose()?;
+    Ok(Wanted { task, follows })
 }
 
 fn stdin() -> anyhow::Result<String> {
@@ -140,5 +173,15 @@ fn stdin() -> anyhow::Result<String> {
 
 fn task(kind: Kind, source_key: SourceKey, payload: String, person: &str) -> Task {
     let (created_by, created_at) = (person.to_owned(), Clock.now());
-    Task { kind, source_key, created_by, created_at, contact: None, payload }
+    Task {
+        kind,
+        source_key,
+        created_by,
+        created_at,
+        contact: None,
+        payload,
+        not_before: None,
+        expires_at: None,
+        follows: None,
+    }
 }

@@ -148,6 +148,11 @@ async fn find(
                     meant && fits(args, found.state.as_ref(), since, now)
                 });
                 tasks.extend(queued);
+                if args.phase.is_none_or(|phase| phase == PhaseName::Parked) {
+                    let asks =
+                        |state: &TaskState| state.asks() && fits(args, Some(state), state.at, now);
+                    tasks.extend(walk::known(bus, kind, AT_MOST + 1, asks).await?);
+                }
             }
         }
     }

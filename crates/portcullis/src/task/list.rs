@@ -78,7 +78,8 @@ fn table(told: &[(&Found, String)], now: Timestamp) -> Table {
 /// One more than the limit, so that it shows when something is cut off.
 async fn find(bus: &Bus, kind: &Kind, args: &ListArgs) -> anyhow::Result<Vec<Found>> {
     match args.phase {
-        Some(phase) if phase.ended() => {
+        // What is parked is not in the queue either.
+        Some(phase) if phase.ended() || phase == PhaseName::Parked => {
             let wanted = |state: &TaskState| PhaseName::of(Some(state)) == phase;
             walk::known(bus, kind, args.limit + 1, wanted).await
         }

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use bus::Bus;
-use domain::{Config, Key, Kind, SourceKey, Timestamp};
+use domain::{Config, Key, Kind, Lineage, SourceKey, Timestamp};
 use kit::Clock;
 use serde_json::{Value, json};
 
@@ -99,6 +99,19 @@ fn text(found: &Found, config: &Config, why: &str, told: &[Told], now: Timestamp
         let created = format!("{} by {}", ago(task.created_at, now), task.created_by);
         field(&mut text, "created", &created);
         field(&mut text, "payload", &line(&task.payload, 86));
+        for (name, at) in [("not before", task.not_before), ("expires at", task.expires_at)] {
+            if let Some(at) = at {
+                field(&mut text, name, &at.to_string());
+            }
+        }
+        if let Some(Lineage { parent_kind, parent, spent, budget, depth, .. }) =
+            task.follows.as_deref()
+        {
+            let follows = format!(
+                "{parent_kind}/{parent}, {depth} deep; its lineage had spent {spent} of {budget}"
+            );
+            field(&mut text, "follows", &follows);
+        }
     }
     if let Some(state) = &found.state {
         let max = config.kinds.get(&found.kind).map_or(0, |kind| kind.attempts_max);

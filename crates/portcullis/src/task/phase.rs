@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
-use domain::{Config, GateName, GateState, Phase, TaskState, Timestamp};
+use domain::{Config, GateName, GateState, Lineage, Phase, TaskState, Timestamp};
 use serde_json::{Value, json};
 
-use super::walk::Found;
+use super::{times, walk::Found};
 use crate::{
     look::{self, Seen},
     show::{ago, until},
@@ -74,7 +74,8 @@ pub(super) fn why(
     gates: &BTreeMap<GateName, Seen>,
     now: Timestamp,
 ) -> String {
-    let Some(state) = &found.state else { return held(found, config, gates) };
+    let timed = found.task.as_ref().map_or_else(String::new, |task| times::why(task, now));
+    let Some(state) = &found.state else { return joined([timed, held(found, config, gates)]) };
     let more = match &state.phase {
         Phase::Claimed(claim) => {
             let canary: Vec<&str> = state.canary.iter().map(GateName::as_str).collect();
@@ -93,7 +94,8 @@ pub(super) fn why(
         Phase::Returned { gate, cause, due } => {
             let gate = gate.as_ref().map(|gate| format!("put back for {gate}"));
             let why = cause.as_ref().map(ToString::to_string).or(gate).unwrap_or_default();
-            if *due <= now { why } else { format!("{why}; again {}", until(*due, now)) }
+            let again = (now < *due).then(|| format!("again {}", until(*due, now)));
+            joined([why, again.unwrap_or_default()])
         }
         Phase::Completed { effect } => return effect.clone(),
         Phase::Dead { cause } => return cause.to_string(),
@@ -102,11 +104,22 @@ pub(super) fn why(
             return format!("by {by}: {note}; not in the queue: `portcullis task retry` again");
         }
         Phase::Revived { by, note } => format!("by {by}: {note}"),
+        Phase::Parked { cause, evidence } if state.asks() => {
+            return format!(
+                "{cause}: nobody knows what attempt {} did. Look, then `portcullis task retry` or \
+                 `portcullis task withdraw` it. {evidence}",
+                state.attempt
+            );
+        }
         Phase::Parked { cause, evidence } => return format!("{cause}: {evidence}"),
     };
     let held = held(found, config, gates);
     // What keeps it now comes first; why it was put back then is the older story.
-    [held, more].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+    joined([held, timed, more])
+}
+
+fn joined<const N: usize>(parts: [String; N]) -> String {
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 /// Which gates keep it, if any.
@@ -129,8 +142,23 @@ fn held(found: &Found, config: &Config, gates: &BTreeMap<GateName, Seen>) -> Str
     })
 }
 
+fn lineage(lineage: &Lineage) -> Value {
+    json!({
+        "kind": lineage.parent_kind.to_string(),
+        "source_key": lineage.parent.to_string(),
+        "root_kind": lineage.root_kind.to_string(),
+        "root": lineage.root.to_string(),
+        "depth": lineage.depth,
+        "spent": lineage.spent,
+        "budget": lineage.budget,
+    })
+}
+
 /// A task as JSON.
 pub(super) fn object(found: &Found, why: &str) -> Value {
+    // Once it has ended its message is gone, and its chain may keep it.
+    let kept = found.state.as_ref().and_then(|state| state.task.as_deref());
+    let task = found.task.as_ref().or(kept);
     let mut object = json!({
         "kind": found.kind.to_string(),
         "key": found.key.to_string(),
@@ -139,6 +167,9 @@ pub(super) fn object(found: &Found, why: &str) -> Value {
         "why": why,
         "created_by": found.task.as_ref().map(|task| task.created_by.clone()),
         "created_at": found.task.as_ref().map(|task| task.created_at.to_string()),
+        "not_before": task.and_then(|task| task.not_before).map(|at| at.to_string()),
+        "expires_at": task.and_then(|task| task.expires_at).map(|at| at.to_string()),
+        "follows": task.and_then(|task| task.follows.as_deref()).map(lineage),
         "in_queue": found.seq.is_some(),
         "attempt": found.state.as_ref().map_or(0, |state| state.attempt),
         "charged": found.state.as_ref().map_or(0, |state| state.charged),

@@ -56,8 +56,9 @@ pub(super) async fn known(
         let Ok(state) = TaskState::decode(&stored.body) else { continue };
         if wanted(&state) {
             let source_key = state.source_key.to_string();
+            let task = kept(&state);
             let (kind, state, link) = (kind.clone(), Some(state), stored.seq);
-            found.push(Found { kind, key, source_key, seq: None, task: None, state, link });
+            found.push(Found { kind, key, source_key, seq: None, task, state, link });
         }
     }
     Ok(found)
@@ -108,8 +109,16 @@ fn queued_one(stored: &Stored) -> Option<Found> {
 async fn with_state(bus: &Bus, found: Found) -> anyhow::Result<Found> {
     let subject = subject::state(&found.kind, found.key);
     match store::read::<TaskState>(bus, subject::STATE, &subject).await {
-        Ok(Some(read)) => Ok(Found { state: Some(read.value), link: read.seq, ..found }),
+        Ok(Some(read)) => {
+            let task = found.task.clone().or_else(|| kept(&read.value));
+            Ok(Found { task, state: Some(read.value), link: read.seq, ..found })
+        }
         Ok(None) | Err(StoreError::Garbled { .. }) => Ok(found),
         Err(error) => Err(error).context("read a task's state"),
     }
+}
+
+/// The task of one that asks: it is not in the queue, and has not ended.
+fn kept(state: &TaskState) -> Option<Task> {
+    state.asks().then(|| state.task.as_deref().cloned()).flatten()
 }

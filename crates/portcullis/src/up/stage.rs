@@ -23,6 +23,8 @@ pub struct Stage {
     pub world: World,
     services: Vec<Service>,
     dir: PathBuf,
+    /// What every service finds in its environment, beside where NATS is.
+    env: Vec<(String, String)>,
 }
 
 /// One of the fleet's services, and how to start it again.
@@ -57,12 +59,27 @@ impl Stage {
         world_port: Option<u16>,
         settings: &Settings,
     ) -> anyhow::Result<Stage> {
+        let stage = Stage::bare(dir, nats_port, world_port, settings).await?;
+        stage.apply(&settings.to_toml(stage.world.url())).await?;
+        Ok(stage)
+    }
+
+    /// Starts NATS and the world, and applies nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stage::set`].
+    pub async fn bare(
+        dir: &Path,
+        nats_port: Option<u16>,
+        world_port: Option<u16>,
+        settings: &Settings,
+    ) -> anyhow::Result<Stage> {
         let nats = Nats::start(&nats_server(), &dir.join("nats"), nats_port).await?;
         let log_dir = dir.join("log");
         let world = World::start(&sibling("sandbox")?, &log_dir, world_port, settings).await?;
-        let stage = Stage { nats, world, services: Vec::new(), dir: dir.to_owned() };
-        stage.apply(&settings.to_toml(stage.world.url())).await?;
-        Ok(stage)
+        let env = vec![("WALLET_KEY".to_owned(), PLAY_KEY.to_owned())];
+        Ok(Stage { nats, world, services: Vec::new(), dir: dir.to_owned(), env })
     }
 
     /// Starts every service, `dispatchers` of one of them, each once those that it asks listen.
@@ -71,8 +88,22 @@ impl Stage {
     ///
     /// As [`Stage::set`].
     pub async fn start_services(&mut self, bus: &Bus, dispatchers: usize) -> anyhow::Result<()> {
+        self.start_these(bus, &ORDER, dispatchers).await
+    }
+
+    /// The same for some of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stage::set`].
+    pub async fn start_these(
+        &mut self,
+        bus: &Bus,
+        programs: &[&'static str],
+        dispatchers: usize,
+    ) -> anyhow::Result<()> {
         let mut beats = bus.subscribe(subject::BEATS).await.context("listen for beats")?;
-        for program in ORDER {
+        for &program in programs {
             let count = if program == "dispatcher" { dispatchers } else { 1 };
             for number in 1..=count {
                 let name =
@@ -137,7 +168,15 @@ impl Stage {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    async fn apply(&self, toml: &str) -> anyhow::Result<()> {
+    /// Puts something into the environment of every service that is started from now on.
+    pub fn lend(&mut self, name: &str, value: &str) {
+        self.env.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// # Errors
+    ///
+    /// When the configuration is refused; the error holds what was said.
+    pub async fn apply(&self, toml: &str) -> anyhow::Result<()> {
         let file = self.dir.join("portcullis.toml");
         std::fs::write(&file, toml).context("write portcullis.toml")?;
         let file = file.display().to_string();
@@ -150,10 +189,7 @@ impl Stage {
             name,
             program: &sibling(program)?,
             args: Vec::new(),
-            env: vec![
-                ("NATS_URL".to_owned(), self.nats.url()),
-                ("WALLET_KEY".to_owned(), PLAY_KEY.to_owned()),
-            ],
+            env: [vec![("NATS_URL".to_owned(), self.nats.url())], self.env.clone()].concat(),
             log_dir: &self.log_dir(),
         })
     }

@@ -122,14 +122,29 @@ impl World {
     }
 
     async fn post(&self, path: &str, body: &Value) -> anyhow::Result<()> {
-        let url = format!("{}/sandbox/{path}", self.url);
-        let sent = self.http.post(&url).json(body).send().await;
-        sent.and_then(reqwest::Response::error_for_status)
-            .with_context(|| format!("post {url}"))?;
+        self.control(path, body).await?;
         Ok(())
     }
 
-    async fn get(&self, path: &str) -> anyhow::Result<Value> {
+    /// Sends a body to one of the world's controls, and answers what that says.
+    ///
+    /// # Errors
+    ///
+    /// When the world does not answer, or refuses.
+    pub async fn control(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let url = format!("{}/sandbox/{path}", self.url);
+        let sent = self.http.post(&url).json(body).send().await;
+        let sent = sent.and_then(reqwest::Response::error_for_status);
+        let answer = sent.with_context(|| format!("post {url}"))?;
+        answer.json().await.with_context(|| format!("read {url}"))
+    }
+
+    /// What one of the world's counters says.
+    ///
+    /// # Errors
+    ///
+    /// When the world does not answer.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
         let url = format!("{}/sandbox/{path}", self.url);
         let answer = self.http.get(&url).send().await.with_context(|| format!("get {url}"))?;
         answer.json().await.with_context(|| format!("read {url}"))

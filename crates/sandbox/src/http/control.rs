@@ -237,10 +237,10 @@ async fn stats(State(shared): State<Shared>) -> Reply {
     Reply::ok(json!(shared.world().stats()))
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Reply> {
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Reply> {
     serde_json::from_slice(body).map_err(|error| bad(&anyhow::Error::from(error)))
 }
 
-fn bad(error: &anyhow::Error) -> Reply {
+pub(super) fn bad(error: &anyhow::Error) -> Reply {
     Reply::new(StatusCode::BAD_REQUEST, json!({"error": format!("{error:#}")}))
 }

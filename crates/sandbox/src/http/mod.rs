@@ -5,8 +5,11 @@
 //! | `/api` | AIBTC: `directory`, `inbox`, `inbox_reads` |
 //! | `/relay-host` | the sponsor relay: `relay`, `x402`, `probes`, `nonce_state` |
 //! | `/v2`, `/extended` | the Stacks API: `stacks_api` |
-//! | `/sandbox` | nobody real: knobs, ledger and counters, `control` |
+//! | `/v1` | Anthropic: `anthropic` |
+//! | `/sandbox` | nobody real: knobs, ledger and counters, `control`, `anthropic_control` |
 
+mod anthropic;
+mod anthropic_control;
 mod connection;
 mod control;
 mod directory;
@@ -113,6 +116,8 @@ fn router(shared: Shared) -> Router {
         .route("/api/payment-status/{id}", get(inbox_reads::payment_status))
         .nest("/relay-host", relay_host)
         .merge(stacks_api::routes(shared.clone()))
+        .merge(anthropic::routes())
+        .merge(anthropic_control::routes())
         .merge(control::routes())
         .with_state(shared)
 }

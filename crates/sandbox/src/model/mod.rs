@@ -4,8 +4,10 @@
 //! * [`relay`], [`door`], [`wallet`], [`payment`]: the sponsor relay with its nonce pool;
 //! * [`memory`], [`identifiers`]: what the relay has said before, and says again;
 //! * [`inbox`], [`directory`]: what AIBTC keeps;
+//! * [`anthropic`]: a language model, its credentials and what it bills;
 //! * [`faults`], [`script`]: the knobs; [`ledger`], [`stats`]: what is judged and counted.
 
+pub(crate) mod anthropic;
 mod bech32;
 pub(crate) mod chain;
 pub(crate) mod directory;
@@ -38,6 +40,7 @@ use crate::{Options, RelayVersion};
 
 pub(crate) use bech32::segwit;
 
+use anthropic::Anthropic;
 use chain::{Chain, TxIndex, TxState};
 use directory::Directory;
 use faults::{Faults, FaultsError, Gap, Generation};
@@ -67,6 +70,7 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     pub(crate) ids: Ids,
     pub(crate) identifiers: Identifiers,
+    pub(crate) anthropic: Anthropic,
     stats: Stats,
     seen: HashSet<[u8; 32]>,
     headers: RateLimit<[u8; 32]>,
@@ -114,6 +118,7 @@ impl World {
             faults: Faults { stuck_count: options.stuck_nonce.into(), ..Faults::default() },
             ids: Ids::new(options.seed),
             identifiers: Identifiers::default(),
+            anthropic: Anthropic::default(),
             stats: Stats::default(),
             seen: HashSet::new(),
             headers: RateLimit::default(),

@@ -376,6 +376,9 @@ pub(crate) fn task(agent: &Agent) -> Task {
         created_at: kit::Clock.now(),
         contact: Some(agent.key()),
         payload: payload.to_string(),
+        not_before: None,
+        expires_at: None,
+        follows: None,
     }
 }
 

@@ -1,14 +1,19 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use domain::{
-    Budget, ClosePolicy, Config, DirectoryConfig, GateConfig, GateName, Handler, Kind, KindConfig,
-    PayerConfig, Sats, SensorConfig, SensorName,
+    Budget, ClosePolicy, Config, DirectoryConfig, GateConfig, GateName, Kind, KindConfig, MicroUsd,
+    OnUnknown, PayerConfig, RetryBudget, Sats, SensorConfig, SensorName,
 };
 
-use super::{DecodeError, Wire, at, millis, parse, parse_all, required, texts};
+use super::{
+    DecodeError, Wire, anthropic, at,
+    credential::{provider_of, provider_to},
+    handler::{handler_of, handler_to},
+    millis, parse, parse_all, parse_some, required, texts,
+};
 use crate::{
     message::AppliedConfig,
-    proto::{self, kind_config, sensor_config},
+    proto::{self, sensor_config},
 };
 
 impl Wire for AppliedConfig {
@@ -27,6 +32,8 @@ impl Wire for AppliedConfig {
             sensors: config.sensors.iter().map(|(name, config)| sensor_to(name, config)).collect(),
             payer: config.payer.as_ref().map(payer_to),
             budgets: config.budgets.iter().map(|(kind, budget)| budget_to(kind, budget)).collect(),
+            providers: config.providers.iter().map(provider_to).collect(),
+            prices: config.prices.iter().map(anthropic::price_to).collect(),
         }
     }
 
@@ -38,7 +45,8 @@ impl Wire for AppliedConfig {
             sensors: collect(applied.sensors, sensor_of)?,
             payer: applied.payer.map(payer_of),
             budgets: collect(applied.budgets, budget_of)?,
-            providers: BTreeMap::new(),
+            providers: collect(applied.providers, provider_of)?,
+            prices: collect(applied.prices, anthropic::price_of)?,
         };
         Ok(AppliedConfig {
             config,
@@ -58,7 +66,6 @@ fn collect<P, K: Ord, V>(
 }
 
 fn kind_to(kind: &Kind, config: &KindConfig) -> proto::KindConfig {
-    let Handler::Service { name } = &config.handler;
     proto::KindConfig {
         kind: kind.to_string(),
         needs: texts(&config.needs),
@@ -68,16 +75,21 @@ fn kind_to(kind: &Kind, config: &KindConfig) -> proto::KindConfig {
         concurrency: config.concurrency.unwrap_or(0),
         lease_ms: millis(config.lease),
         timeout_ms: millis(config.timeout),
-        handler: Some(kind_config::Handler::Service(proto::ServiceHandler {
-            name: name.to_string(),
-        })),
+        handler: Some(handler_to(&config.handler)),
+        on_unknown: config.on_unknown.word().to_owned(),
+        priority: config.priority.to_string(),
+        retries: Some(config.retries.to_proto()),
+        cost_max_micro_usd: config.cost_max.map(MicroUsd::get),
     }
 }
 
 fn kind_of(kind: proto::KindConfig) -> Result<(Kind, KindConfig), DecodeError> {
-    let kind_config::Handler::Service(service) = required("kinds.handler", kind.handler)?;
+    let handler = handler_of(required("kinds.handler", kind.handler)?)?;
+    // A configuration of before names none: what was so then stays so.
+    let on_unknown = parse_some("kinds.on_unknown", &kind.on_unknown)?;
     let config = KindConfig {
-        handler: Handler::Service { name: parse("kinds.handler", &service.name)? },
+        on_unknown: on_unknown.unwrap_or(OnUnknown::of(&handler)),
+        handler,
         needs: parse_all("kinds.needs", &kind.needs)?,
         attempts_max: kind.attempts_max,
         rest: Duration::from_millis(kind.rest_ms),
@@ -85,6 +97,12 @@ fn kind_of(kind: proto::KindConfig) -> Result<(Kind, KindConfig), DecodeError> {
         concurrency: some(kind.concurrency),
         lease: Duration::from_millis(kind.lease_ms),
         timeout: Duration::from_millis(kind.timeout_ms),
+        priority: parse_some("kinds.priority", &kind.priority)?.unwrap_or_default(),
+        retries: match kind.retries {
+            Some(retries) => RetryBudget::of_proto(retries)?,
+            None => RetryBudget::DEFAULT,
+        },
+        cost_max: kind.cost_max_micro_usd.map(MicroUsd::new),
     };
     Ok((parse("kinds.kind", &kind.kind)?, config))
 }
@@ -191,12 +209,19 @@ fn budget_to(kind: &Kind, budget: &Budget) -> proto::BudgetConfig {
         kind: kind.to_string(),
         sats_day: budget.day.map(Sats::get),
         sats_total: budget.total.map(Sats::get),
+        usd_day_micro_usd: budget.usd_day.map(MicroUsd::get),
+        usd_total_micro_usd: budget.usd_total.map(MicroUsd::get),
     }
 }
 
 fn budget_of(budget: proto::BudgetConfig) -> Result<(Kind, Budget), DecodeError> {
-    let (day, total) = (budget.sats_day.map(Sats::new), budget.sats_total.map(Sats::new));
-    Ok((parse("budgets.kind", &budget.kind)?, Budget { day, total }))
+    let limits = Budget {
+        day: budget.sats_day.map(Sats::new),
+        total: budget.sats_total.map(Sats::new),
+        usd_day: budget.usd_day_micro_usd.map(MicroUsd::new),
+        usd_total: budget.usd_total_micro_usd.map(MicroUsd::new),
+    };
+    Ok((parse("budgets.kind", &budget.kind)?, limits))
 }
 
 const fn some(number: u32) -> Option<u32> {

@@ -1,13 +1,20 @@
+mod anthropic;
 mod config;
+mod credential;
 mod gate;
+mod handler;
 mod message;
 mod payment;
+mod queueing;
 mod task;
+mod usd;
 
 use std::{str::FromStr, time::Duration};
 
 use domain::Timestamp;
 use prost::Message as _;
+
+pub(crate) use task::{EFFECT_MAX, EVIDENCE_MAX};
 
 /// A type of [`domain`] (or of [`crate::message`]) that travels on the bus as protobuf.
 pub trait Wire: Sized {

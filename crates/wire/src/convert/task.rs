@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use domain::{Claim, Cost, CredentialUse, MicroUsd, Outcome, Phase, Sats, Seat, Task, TaskState};
+use domain::{
+    Claim, Cost, CredentialUse, MicroUsd, Outcome, Phase, Sats, Seat, Task, TaskState, Timestamp,
+};
 
 use super::{DecodeError, Wire, at, millis, parse, parse_all, parse_some, required, text, texts};
 use crate::{
@@ -11,9 +13,9 @@ use crate::{
 
 /// What is kept of a handler's effect, in characters: it goes into the chain and into an event,
 /// which both must fit into one message.
-const EFFECT_MAX: usize = 2_000;
+pub(crate) const EFFECT_MAX: usize = 2_000;
 /// What is kept of its evidence and reasons, in characters.
-const EVIDENCE_MAX: usize = 1_000;
+pub(crate) const EVIDENCE_MAX: usize = 1_000;
 
 impl Wire for Task {
     type Proto = proto::Task;
@@ -26,6 +28,9 @@ impl Wire for Task {
             created_at_ms: self.created_at.as_millis(),
             contact: text(self.contact.as_ref()),
             payload: self.payload.clone(),
+            not_before_ms: self.not_before.map(Timestamp::as_millis),
+            expires_at_ms: self.expires_at.map(Timestamp::as_millis),
+            follows: self.follows.as_deref().map(Wire::to_proto),
         }
     }
 
@@ -37,6 +42,9 @@ impl Wire for Task {
             created_at: at(task.created_at_ms),
             contact: parse_some("contact", &task.contact)?,
             payload: task.payload,
+            not_before: task.not_before_ms.map(at),
+            expires_at: task.expires_at_ms.map(at),
+            follows: task.follows.map(Wire::of_proto).transpose()?.map(Box::new),
         })
     }
 }

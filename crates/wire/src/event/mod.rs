@@ -3,6 +3,7 @@
 //! An event's id is a function of what it tells, so that telling twice counts once.
 
 mod attempt;
+mod credential;
 mod gate;
 
 use domain::Timestamp;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub use attempt::{AttemptTold, AttemptVerb};
+pub use credential::{CredentialTold, CredentialVerb};
 pub use gate::{GateTold, gate_json};
 
 /// One event, ready to be published on its subject.

@@ -1,7 +1,7 @@
 use super::*;
 
 /// Runs a story over the kinds `a`, `b` and `c`, a step a line, and compares what was
-/// pulled: `open <kinds>` (`!` for single, `<n` for at most n), `next`, `task|nothing|trouble <kind>`, `ended <kind>`, `bar
+/// pulled: `open <kinds>` (`^` for high and `_` for low priority, `!` for single, `<n` for at most n), `next`, `task|nothing|trouble <kind>`, `ended <kind>`, `bar
 /// <kind>` for half a second, `crowded`, `wait <millis>`.
 #[track_caller]
 fn check(slots: usize, story: &str, answer: &[&str]) {
@@ -16,10 +16,16 @@ fn check(slots: usize, story: &str, answer: &[&str]) {
                 let (kind, most) = kind
                     .split_once('<')
                     .map_or((kind, usize::MAX), |split| (split.0, split.1.parse().unwrap()));
-                match kind.strip_suffix('!') {
-                    Some(kind) => (kind.parse().unwrap(), Admits::Single(most)),
-                    None => (kind.parse().unwrap(), Admits::UpTo(most)),
-                }
+                let (kind, admits) = match kind.strip_suffix('!') {
+                    Some(kind) => (kind, Admits::Single(most)),
+                    None => (kind, Admits::UpTo(most)),
+                };
+                let priority = match kind.chars().last() {
+                    Some('^') => Priority::High,
+                    Some('_') => Priority::Low,
+                    _ => Priority::Normal,
+                };
+                (kind.trim_end_matches(['^', '_']).parse().unwrap(), priority, admits)
             })),
             "next" => pulls.push(match lanes.next(now) {
                 Some(Pull { kind, wait }) if wait == LONG => format!("{kind} long"),
@@ -190,6 +196,8 @@ fn makes_room() {
          nothing b
          wait 400
          next
+         nothing b
+         next
          task a
          open a
          crowded",
@@ -200,8 +208,33 @@ fn makes_room() {
             "b short",
             "rest 100",
             "b short",
+            "b short",
             "a short",
             "crowded false",
         ],
+    );
+}
+
+/// Tasks of low priority leave a slot to what is urgent, which finds it waiting, and nobody
+/// spins meanwhile; once nothing urgent may run they have it too.
+#[test]
+fn leaves_a_slot_to_what_is_urgent() {
+    check(
+        2,
+        "open a_ b^
+         next
+         next
+         task a
+         nothing b
+         next
+         next
+         task b
+         next
+         ended b
+         next
+         nothing b
+         open a_
+         next",
+        &["a long", "b long", "b long", "-", "-", "b long", "a long"],
     );
 }

@@ -28,7 +28,8 @@ fn limits_arrive() {
         let (config, warnings) = load("p.toml", &with(limits)).unwrap();
         assert_eq!(warnings, []);
         let kind = "welcome".parse().unwrap();
-        let expected = Budget { day: day.map(Sats::new), total: total.map(Sats::new) };
+        let (day, total) = (day.map(Sats::new), total.map(Sats::new));
+        let expected = Budget { day, total, ..Budget::default() };
         assert_eq!(config.budgets[&kind], expected);
         let blame = config.blame(&kind, &"budget.reached".parse().unwrap());
         let Blame::Shared { gate, tasks: 1, .. } = blame else { panic!("{blame:?}") };
@@ -47,7 +48,7 @@ fn mistakes() {
     check_limits("sats_day = 0", &[&range("sats_day = 0")]);
     check_limits("sats_total = -5", &[&range("sats_total = -5")]);
     let empty = "p.toml:13: [budgets.welcome] limits nothing; add sats_day = 10_000, or \
-                 sats_total, or take it away";
+                 sats_total, or usd_day = \"5.00\", or usd_total, or take it away";
     check_limits("", &[empty]);
     let unknown = "p.toml:14: unknown key `sats_dya` in [budgets.welcome]; did you mean \
                    `sats_day`?";
@@ -93,7 +94,7 @@ fn strange_budgets() {
                  [budgets.other]\nsats_day = 300\n";
     check(
         &(with("sats_day = 300") + other),
-        "p.toml:18: warning: [budgets.other] limits nothing: sats are only spent by kinds that \
+        "p.toml:18: warning: [budgets.other] limits no sats: they are only spent by kinds that \
          `welcome-payer` handles",
     );
 }
@@ -108,5 +109,45 @@ fn too_many_at_once() {
         "[payer]\nin_flight = 21",
         "p.toml:8: `in_flight = 21` in [payer] is too many: a relay lets 20 payments of one \
          wallet wait, and a node 25; write at most 20",
+    );
+}
+
+/// M4: dollars arrive as they are written, for a kind whose attempts say what they may cost.
+#[test]
+fn dollars_arrive() {
+    let limits = "usd_day = \"5.00\"\nusd_total = \"90\"";
+    let costs = with(limits).replacen("[kinds.welcome]", "[kinds.welcome]\ncost_max = \"0.1\"", 1);
+    let (config, warnings) = load("p.toml", &costs).unwrap();
+    assert_eq!(warnings, []);
+    let kind = "welcome".parse().unwrap();
+    let usd = |micro| Some(domain::MicroUsd::new(micro));
+    let expected =
+        Budget { usd_day: usd(5_000_000), usd_total: usd(90_000_000), ..Budget::default() };
+    assert_eq!((config.budgets[&kind], config.kinds[&kind].cost_max), (expected, usd(100_000)));
+    let dear = costs.replacen("\"0.1\"", "\"5.01\"", 1);
+    let (_, warnings) = load("p.toml", &dear).unwrap();
+    let told =
+        "[budgets.welcome] allows $5.00, and one attempt may cost $5.01: it could never begin";
+    assert_eq!(warnings.iter().map(|warning| warning.text()).collect::<Vec<_>>(), [told]);
+}
+
+/// M4: a budget of dollars for a kind of which nobody knows what it may cost is refused, and so
+/// is what is no amount.
+#[test]
+fn dollars_need_a_most() {
+    check_limits(
+        "usd_day = \"5.00\"",
+        &["p.toml:13: [budgets.welcome] limits dollars, and nobody can say what one attempt of \
+           kind `welcome` may cost; add cost_max = \"0.10\" to [kinds.welcome]"],
+    );
+    check_limits(
+        "sats_day = 300\nusd_day = \"five\"",
+        &["p.toml:15: `usd_day = \"five\"` in [budgets.welcome] is no amount of dollars; write \
+           them like \"5.00\", with at most six decimals"],
+    );
+    check_limits(
+        "sats_day = 300\nusd_total = 5",
+        &["p.toml:15: `usd_total` in [budgets.welcome] is a whole number; write dollars in \
+           quotes: \"5.00\""],
     );
 }

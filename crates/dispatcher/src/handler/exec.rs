@@ -1,0 +1,265 @@
+//! A command on this host does the work: the task as JSON on its stdin, its outcome as JSON on
+//! its stdout ([`wire::plain`]).
+//!
+//! The outcome is all that it prints, or the last line of it, so that it may talk before.
+//!
+//! | how it ended                    | and said           | outcome            | cause              | blamed on       |
+//! | ------------------------------- | ------------------ | ------------------ | ------------------ | --------------- |
+//! | with 0                          | an outcome         | what it says       | its own word       | by the cause    |
+//! | with 0                          | none (`text`: any) | completed          |                    |                 |
+//! | with 0                          | none (`json`)      | unknown            | `exec.garbled`     | the task        |
+//! | otherwise                       | any but completed  | what it says       | its own word       | by the cause    |
+//! | otherwise                       | completed          | unknown            | `exec.garbled`     | the task        |
+//! | with 75 (`EX_TEMPFAIL`)         | no outcome         | failed             | `exec.try-again`   | nobody          |
+//! | with 126 or 127                 | no outcome         | failed             | `exec.not-found`   | the kind's gate |
+//! | with any other code             | no outcome         | failed             | `exec.failed`      | the task        |
+//! | by a signal (or 128 and it)     | no outcome         | unknown            | `exec.killed`      | the task        |
+//! | killed after `timeout`          | none, or completed | unknown            | `exec.timeout`     | the task        |
+//! | never begun: missing            |                    | failed             | `exec.not-found`   | the kind's gate |
+//! | never begun: the host is full   |                    | failed             | `exec.unavailable` | nobody          |
+//! | never begun: payload not JSON   |                    | failed             | `task.invalid`     | the task        |
+//!
+//! What follows on an unknown is the kind's to say: `on_unknown`. A missing program is missing
+//! for every task, so it closes the gate `kind-<name>` at once and charges none.
+//!
+//! Dropping the future kills the command and all that it has started: see [`crate::guard`].
+
+mod command;
+mod kept;
+
+use std::{pin::pin, process::ExitStatus, time::Duration};
+
+use domain::{Cause, Cost, ExecConfig, ExecOutput, KindConfig, Outcome};
+use kit::Clock;
+use tokio::{
+    io::AsyncWriteExt as _,
+    process::{Child, ChildStdin},
+    sync::Notify,
+};
+use wire::{event::shorten, message::RunRequest, plain};
+
+use self::kept::Kept;
+use crate::guard;
+
+/// How long a command may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long its output is read when it has ended; all who could hold it open are killed by then.
+const DRAIN: Duration = Duration::from_secs(2);
+/// A killed command is waited for so long.
+const KILLED_WITHIN: Duration = Duration::from_secs(10);
+/// Between signs of life to its guard.
+const BEAT_EVERY: Duration = Duration::from_secs(1);
+/// A guard that hears nothing for so long, or a third of the lease, kills: sooner than another
+/// dispatcher may begin, and later than a busy host stalls.
+const SILENCE_MIN: Duration = Duration::from_secs(5);
+/// As much of stderr is kept, in bytes, and as much evidence, in characters.
+const STDERR_MAX: usize = 4_096;
+const EVIDENCE_MAX: usize = 1_000;
+
+/// How a command ended, and what it printed.
+struct Ended {
+    status: Option<ExitStatus>,
+    /// It was made to, after so long.
+    timed_out: Option<Duration>,
+    stdout: Kept,
+    stderr: Kept,
+}
+
+/// Runs the command and waits for its end, at most the kind's timeout and a grace.
+pub(super) async fn run(
+    clock: Clock,
+    exec: &ExecConfig,
+    kind: &KindConfig,
+    request: &RunRequest,
+) -> Outcome {
+    let task = match plain::request(request, kind.timeout) {
+        Ok(task) => task,
+        Err(error) => return failed("task.invalid", format!("{:#}", anyhow::Error::new(error))),
+    };
+    let patience = (kind.lease / 3).max(SILENCE_MIN);
+    let mut command = match command::find(exec, request, patience) {
+        Ok(command) => command,
+        Err(missing) => return failed("exec.not-found", missing),
+    };
+    match command.spawn() {
+        Ok(child) => {
+            let ended = attend(clock, child, &task, exec, kind.timeout).await;
+            outcome(exec, &ended)
+        }
+        Err(error) => failed("exec.unavailable", format!("start {:?}: {error}", exec.command)),
+    }
+}
+
+/// Feeds the command, reads what it prints, and waits until it ends or has to.
+async fn attend(
+    clock: Clock,
+    mut child: Child,
+    task: &[u8],
+    exec: &ExecConfig,
+    timeout: Duration,
+) -> Ended {
+    let output_max = usize::try_from(exec.output_max).unwrap_or(usize::MAX);
+    let (mut stdout, mut stderr) = (Kept::new(output_max), Kept::new(STDERR_MAX));
+    let (terminate, kill) = (Notify::new(), Notify::new());
+    let (from_stdout, from_stderr) = (child.stdout.take(), child.stderr.take());
+    let stdin = child.stdin.take();
+    let (status, timed_out) = {
+        let reading = async { tokio::join!(stdout.fill(from_stdout), stderr.fill(from_stderr)) };
+        let mut reading = pin!(reading);
+        let mut ending = pin!(end(clock, &mut child, timeout, &terminate, &kill));
+        let mut speaking = pin!(speak(clock, stdin, task, &terminate, &kill));
+        let (mut heard, mut silent) = (false, false);
+        let ended = loop {
+            tokio::select! {
+                ended = &mut ending => break ended,
+                _ = &mut reading, if !heard => heard = true,
+                () = &mut speaking, if !silent => silent = true,
+            }
+        };
+        if !heard {
+            let _ = tokio::time::timeout(DRAIN, reading).await;
+        }
+        ended
+    };
+    Ended { status, timed_out: timed_out.then_some(timeout), stdout, stderr }
+}
+
+/// Waits for the command's end, in the end by force. Whether it was made to.
+async fn end(
+    clock: Clock,
+    child: &mut Child,
+    timeout: Duration,
+    terminate: &Notify,
+    kill: &Notify,
+) -> (Option<ExitStatus>, bool) {
+    tokio::select! {
+        biased;
+        status = child.wait() => return (status.ok(), false),
+        () = clock.sleep(timeout) => terminate.notify_one(),
+    }
+    tokio::select! {
+        biased;
+        status = child.wait() => return (status.ok(), true),
+        () = clock.sleep(GRACE) => kill.notify_one(),
+    }
+    // Whoever waits in the kernel cannot be killed now; its guard goes on trying.
+    let killed = tokio::time::timeout(KILLED_WITHIN, child.wait()).await;
+    (killed.ok().and_then(Result::ok), true)
+}
+
+/// Hands the guard the task, then says that we live, until it is to kill the command: that
+/// is what the end of the pipe means.
+async fn speak(
+    clock: Clock,
+    stdin: Option<ChildStdin>,
+    task: &[u8],
+    terminate: &Notify,
+    kill: &Notify,
+) {
+    let Some(mut stdin) = stdin else { return };
+    let length = u32::try_from(task.len()).unwrap_or(u32::MAX).to_be_bytes();
+    let mut next = [&length, task].concat();
+    let speaking = async {
+        // It may end before it has read everything.
+        while stdin.write_all(&next).await.is_ok() {
+            next = tokio::select! {
+                () = terminate.notified() => vec![guard::TERMINATE],
+                () = clock.sleep(BEAT_EVERY) => vec![guard::BEAT],
+            };
+        }
+    };
+    tokio::select! {
+        () = speaking => (),
+        () = kill.notified() => (),
+    }
+}
+
+fn outcome(exec: &ExecConfig, ended: &Ended) -> Outcome {
+    let code = ended.status.and_then(|status| status.code());
+    let well = code == Some(0) && ended.timed_out.is_none();
+    let said = match exec.output {
+        ExecOutput::Json => said(&ended.stdout),
+        ExecOutput::Text if well => {
+            let line = ended.stdout.last_line().unwrap_or_else(|| ended.stdout.end());
+            let effect = String::from_utf8_lossy(line).into_owned();
+            return Outcome::Completed { effect: shorten(&effect, EVIDENCE_MAX), cost: Cost::ZERO };
+        }
+        ExecOutput::Text => Err("it says nothing of its outcome".to_owned()),
+    };
+    let evidence = |more: &str| evidence(ended, more);
+    match said {
+        Ok(Outcome::Completed { .. }) if ended.timed_out.is_some() => {
+            unknown("exec.timeout", evidence("it said that it had completed, and did not end"))
+        }
+        Ok(Outcome::Completed { .. }) if !well => {
+            unknown("exec.garbled", evidence("it said that it had completed"))
+        }
+        Ok(said) => backed_up(said, ended),
+        Err(why) if well => unknown("exec.garbled", evidence(&why)),
+        Err(_) if ended.timed_out.is_some() => unknown("exec.timeout", evidence("")),
+        Err(_) => match code {
+            Some(75) => failed("exec.try-again", evidence("")),
+            Some(126 | 127) => failed("exec.not-found", evidence("")),
+            Some(129..=192) | None => unknown("exec.killed", evidence("")),
+            Some(_) => failed("exec.failed", evidence("")),
+        },
+    }
+}
+
+/// The outcome in what was printed: all of it, or its last line.
+fn said(stdout: &Kept) -> Result<Outcome, String> {
+    let otherwise = "exec.failed";
+    if let Some(whole) = stdout.whole()
+        && let Ok(outcome) = plain::outcome(whole, otherwise)
+    {
+        return Ok(outcome);
+    }
+    match stdout.last_line() {
+        Some(line) => plain::outcome(line, otherwise).map_err(|error| error.to_string()),
+        None => Err(format!("it printed {} bytes, more than `output_max`", stdout.total)),
+    }
+}
+
+/// A failure that says nothing of why gets what stands on stderr.
+fn backed_up(said: Outcome, ended: &Ended) -> Outcome {
+    match said {
+        Outcome::Failed { cause, evidence: said, retry_after, cost } if said.is_empty() => {
+            Outcome::Failed { cause, evidence: evidence(ended, ""), retry_after, cost }
+        }
+        Outcome::Unknown { cause, evidence: said, retry_after, cost } if said.is_empty() => {
+            Outcome::Unknown { cause, evidence: evidence(ended, ""), retry_after, cost }
+        }
+        said => said,
+    }
+}
+
+/// How it ended, what `more` there is to say, and the end of what stands on stderr, or else of
+/// what was printed.
+fn evidence(ended: &Ended, more: &str) -> String {
+    let code = ended.status.and_then(|status| status.code());
+    let how = match (ended.timed_out, code) {
+        (Some(timeout), _) => format!("made to end after {} ms", timeout.as_millis()),
+        (None, Some(code @ 129..=192)) => format!("died by signal {}", code - 128),
+        (None, Some(code)) => format!("exit code {code}"),
+        (None, None) => "its guard was killed".to_owned(),
+    };
+    let talk = [&ended.stderr, &ended.stdout].into_iter().find(|kept| 0 < kept.total);
+    let (total, end) = talk.map_or((0, &b""[..]), |kept| (kept.total, kept.end()));
+    let text = String::from_utf8_lossy(end);
+    let left = EVIDENCE_MAX.saturating_sub(how.len() + more.len() + 20);
+    let skipped = text.trim().chars().count().saturating_sub(left);
+    let shown: String = text.trim().chars().skip(skipped).collect();
+    let dots = if total > shown.len() as u64 + 2 && 0 < skipped { "…" } else { "" };
+    let parts = [how, more.to_owned(), format!("{dots}{shown}")];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+}
+
+fn failed(cause: &'static str, evidence: String) -> Outcome {
+    let cause = Cause::known(cause);
+    Outcome::Failed { cause, evidence, retry_after: None, cost: Cost::ZERO }
+}
+
+fn unknown(cause: &'static str, evidence: String) -> Outcome {
+    let cause = Cause::known(cause);
+    Outcome::Unknown { cause, evidence, retry_after: None, cost: Cost::ZERO }
+}

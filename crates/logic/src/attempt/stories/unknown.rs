@@ -1,0 +1,75 @@
+//! What follows when nobody knows what an attempt did.
+
+use domain::OnUnknown;
+
+use super::*;
+
+/// M2: what nobody knows is repeated only where the kind says that this is harmless, and then it
+/// is charged unless nobody is to blame; where it says `ask`, it waits for a person, uncharged,
+/// with its task kept, and no delivery of its message begins it again.
+#[test]
+fn what_nobody_knows_is_as_the_kind_says() {
+    let unknown = Outcome::Unknown {
+        cause: "exec.timeout".parse().unwrap(),
+        evidence: "killed".to_owned(),
+        retry_after: None,
+        cost: Cost::ZERO,
+    };
+    let shared = Blame::Shared { gate: gate(), tasks: 1, within: Duration::from_secs(1) };
+    let check = |on_unknown, blame: &Blame, expected: &str| {
+        let kind = KindConfig { on_unknown, ..kind() };
+        let terms = Terms { kind: &kind, blame, jitter: 1.0, now: at(10) };
+        let ending = on_outcome(&state("mine").unwrap(), &unknown, &terms).keeping(&task());
+        let said = ending.reports.iter().map(Report::verb).collect::<Vec<_>>().join(" ");
+        let TaskState { charged, .. } = ending.state;
+        let told = format!("{}, {charged} charged, {said}", ending.state.word());
+        assert_eq!(told, expected, "{on_unknown} {blame:?}");
+        ending
+    };
+    for blame in [Blame::Own, Blame::Nobody, shared.clone()] {
+        let ending = check(OnUnknown::Ask, &blame, "parked, 1 charged, unknown parked");
+        assert_eq!((ending.then, ending.latch), (Then::Ack, None));
+        assert!(ending.state.asks());
+        let again = delivery_of(&ending.state);
+        assert_eq!(tell(&again), "tell parked and ack");
+        let revived = revive(&ending.state, "ann", "", Duration::from_secs(4), at(14)).unwrap();
+        assert_eq!(tell(&delivery_of(&revived)), "claim 3");
+        let early = revive(&ending.state, "ann", "", Duration::from_secs(4), at(13));
+        assert_eq!(early, Err(NotAllowed::MayStillAct { seconds: 2 }));
+        assert!(withdraw(&ending.state, &task(), "ann", "", at(14)).is_ok());
+    }
+    check(OnUnknown::Rerun, &Blame::Own, "resting, 2 charged, failed");
+    check(OnUnknown::Rerun, &Blame::Nobody, "resting, 1 charged, unknown");
+    check(OnUnknown::Rerun, &shared, "returned, 1 charged, failed");
+    check(OnUnknown::Resolve, &Blame::Own, "resting, 1 charged, unknown");
+}
+
+/// M2: what a dispatcher that vanished did is unknown, too.
+#[test]
+fn a_lost_claim_of_a_kind_that_asks_is_parked() {
+    let kind = KindConfig { on_unknown: OnUnknown::Ask, ..kind() };
+    let ending = take_over(&state("theirs").unwrap(), &kind, at(99)).unwrap().keeping(&task());
+    assert_eq!((ending.state.charged, ending.then), (1, Then::Ack));
+    assert!(ending.state.asks(), "{:?}", ending.state);
+    let said: Vec<_> = ending.reports.iter().map(Report::verb).collect();
+    assert_eq!(said, ["unknown", "parked"]);
+}
+
+fn delivery_of(state: &TaskState) -> Step {
+    let me = "me".parse().unwrap();
+    let admitted = vec![Admission { gate: gate(), epoch: Epoch::new(3), seq: 7 }];
+    on_delivery(&Delivered {
+        key: task().key(),
+        task: &task(),
+        fenced: true,
+        state: Some(state),
+        me: &me,
+        running: false,
+        contact_exists: false,
+        admission: &Admitted::Yes { admitted, probing: Vec::new() },
+        won: &[],
+        latched: None,
+        lease: Duration::from_secs(4),
+        now: at(20),
+    })
+}

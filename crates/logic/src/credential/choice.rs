@@ -1,0 +1,156 @@
+use std::collections::BTreeSet;
+
+use domain::{
+    Cause, CredentialRecord, CredentialStanding, CredentialUse, Epoch, Fingerprint, Refusal,
+    Timestamp,
+};
+
+use super::{Found, Ring};
+
+/// What to do for a call that is to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Ask the leader what is on record of this secret, then choose again.
+    Confirm { fingerprint: Fingerprint },
+    /// Lend this one.
+    Lend(Loan),
+    /// Nothing else serves: exchange the refresh token in this place, then choose again.
+    Exchange { slot: usize },
+    /// Nothing else serves, and the command in this place was not run since its secret was
+    /// refused: run it, then choose again.
+    Rerun { slot: usize },
+    /// None is left. `cause` says why the first one is not.
+    Exhausted { cause: Cause, evidence: String },
+    /// Not one can be read here.
+    Unreadable { cause: Cause, evidence: String },
+}
+
+/// A secret as it is lent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loan {
+    pub slot: usize,
+    pub used: CredentialUse,
+    /// The sequence of its record; 0 for none.
+    pub seq: u64,
+    /// The epoch of the provider's gate.
+    pub epoch: Epoch,
+}
+
+/// Where one credential stands, to be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It is lent for the next call.
+    InUse,
+    /// It serves when those before it do not.
+    Waiting,
+    Refused(CredentialRecord),
+    /// Its known expiry is past, or nearer than the margin.
+    Left {
+        expires: Timestamp,
+    },
+    Unreadable(String),
+}
+
+impl Ring {
+    /// Which secret a call is made with, `epoch` being that of the provider's gate.
+    ///
+    /// `confirmed` are the secrets whose record was asked for since the call was to be made;
+    /// `tried` those that were refused to this very call.
+    pub fn choose(
+        &self,
+        now: Timestamp,
+        epoch: Epoch,
+        confirmed: &BTreeSet<Fingerprint>,
+        tried: &BTreeSet<Fingerprint>,
+    ) -> Choice {
+        for (slot, seen) in self.seen() {
+            let fingerprint = seen.fingerprint;
+            if tried.contains(&fingerprint) || self.is_left(seen, now) {
+                continue;
+            }
+            if !confirmed.contains(&fingerprint) {
+                return Choice::Confirm { fingerprint };
+            }
+            if self.refused(fingerprint).is_some() {
+                continue;
+            }
+            let seq = self.records.get(&fingerprint).map_or(0, |known| known.seq);
+            if let Some(used) = self.used(slot) {
+                return Choice::Lend(Loan { slot, used, seq, epoch });
+            }
+        }
+        let exchange = (0..self.slots.len()).find(|slot| self.may_exchange(*slot, now));
+        if let Some(slot) = exchange {
+            return Choice::Exchange { slot };
+        }
+        match self.slots.iter().position(|slot| slot.is_command && slot.stale) {
+            Some(slot) => Choice::Rerun { slot },
+            None => self.none_left(now, tried),
+        }
+    }
+
+    /// Where each credential stands, in their order, as far as is known.
+    pub fn states(&self, now: Timestamp) -> Vec<State> {
+        let mut in_use = false;
+        let state = |slot: &super::Slot| match &slot.found {
+            Found::Unread => State::Unreadable("not read".to_owned()),
+            Found::Unreadable(why) => State::Unreadable(why.clone()),
+            Found::Secret(seen) => match (self.refused(seen.fingerprint), seen.expires) {
+                (Some(record), _) => State::Refused(record.clone()),
+                (None, Some(expires)) if self.is_left(seen, now) => State::Left { expires },
+                _ if std::mem::replace(&mut in_use, true) => State::Waiting,
+                _ => State::InUse,
+            },
+        };
+        self.slots.iter().map(state).collect()
+    }
+
+    fn none_left(&self, now: Timestamp, tried: &BTreeSet<Fingerprint>) -> Choice {
+        let mut first = None;
+        let mut evidence = Vec::new();
+        for slot in &self.slots {
+            let (why, text) = match &slot.found {
+                Found::Unread => (None, "was not read".to_owned()),
+                Found::Unreadable(why) => (None, why.clone()),
+                Found::Secret(seen) => self.passed_over(seen, now, tried),
+            };
+            first = first.or(why);
+            evidence.push(format!("{}: {text}", slot.name));
+        }
+        let evidence = evidence.join("; ");
+        match first {
+            Some(why) => Choice::Exhausted { cause: why.cause(&self.provider), evidence },
+            None => Choice::Unreadable {
+                cause: Cause::of_provider(&self.provider, "credential-unreadable"),
+                evidence,
+            },
+        }
+    }
+
+    fn passed_over(
+        &self,
+        seen: &super::Seen,
+        now: Timestamp,
+        tried: &BTreeSet<Fingerprint>,
+    ) -> (Option<Refusal>, String) {
+        let print = seen.fingerprint;
+        if let Some(CredentialRecord {
+            standing: CredentialStanding::Refused { why, evidence, .. },
+            by,
+            at,
+            ..
+        }) = self.refused(print)
+        {
+            return (Some(*why), format!("{print} {why} since {at} ({by} was told: {evidence})"));
+        }
+        match seen.expires {
+            Some(expires) if self.is_left(seen, now) => {
+                (Some(Refusal::Expired), format!("{print} expires {expires}"))
+            }
+            _ if tried.contains(&print) => {
+                (Some(Refusal::Invalid), format!("{print} was refused to this call"))
+            }
+            _ => (None, format!("{print} is not known to serve")),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+use domain::{ExecConfig, ExecOutput, Handler};
+
+use super::{DecodeError, anthropic, parse};
+use crate::proto::{self, kind_config};
+
+pub(super) fn handler_to(handler: &Handler) -> kind_config::Handler {
+    let service = |name: &domain::ServiceName, json| {
+        kind_config::Handler::Service(proto::ServiceHandler { name: name.to_string(), json })
+    };
+    match handler {
+        Handler::Service { name } => service(name, false),
+        Handler::JsonService { name } => service(name, true),
+        Handler::Exec(exec) => kind_config::Handler::Exec(proto::ExecHandler {
+            command: exec.command.clone(),
+            dir: exec.dir.clone().unwrap_or_default(),
+            env: exec.env.clone(),
+            output: exec.output.word().to_owned(),
+            output_max: exec.output_max,
+        }),
+        Handler::Anthropic(config) => {
+            kind_config::Handler::Anthropic(anthropic::handler_to(config))
+        }
+    }
+}
+
+pub(super) fn handler_of(handler: kind_config::Handler) -> Result<Handler, DecodeError> {
+    match handler {
+        kind_config::Handler::Service(service) => {
+            let name = parse("kinds.handler", &service.name)?;
+            Ok(if service.json { Handler::JsonService { name } } else { Handler::Service { name } })
+        }
+        kind_config::Handler::Anthropic(config) => anthropic::handler_of(config),
+        kind_config::Handler::Exec(exec) => {
+            if exec.command.is_empty() {
+                return Err(DecodeError::Missing { field: "kinds.handler.exec.command" });
+            }
+            let output = ExecOutput::of_word(&exec.output).unwrap_or(ExecOutput::Json);
+            let dir = (!exec.dir.is_empty()).then_some(exec.dir);
+            let (env, output_max) = (exec.env, exec.output_max);
+            Ok(Handler::Exec(ExecConfig { command: exec.command, dir, env, output, output_max }))
+        }
+    }
+}
