@@ -11,6 +11,7 @@ mod lease;
 mod message;
 mod money;
 mod occupant;
+pub(crate) mod repeat;
 pub(crate) mod seat;
 mod told;
 mod watch;
@@ -34,7 +35,7 @@ use logic::{
 use wire::subject;
 
 use self::{canary::Won, watch::Seen};
-use crate::desk::Desk;
+use crate::desk::{Desk, Firsts};
 
 /// A task that somebody else keeps writing is decided on so often, then put back.
 const ROUNDS_MAX: u32 = 20;
@@ -59,11 +60,14 @@ struct Errand {
     holds: AtomicBool,
 }
 
-/// A claim to be written on `last`, together with its seats or not at all.
+/// A claim to be written on `last`, together with its seats and with what it takes of the
+/// kind's budget for repeated attempts, or not at all.
 struct NewClaim {
     state: TaskState,
     last: u64,
-    seats: Vec<Put>,
+    with: Vec<Put>,
+    /// The first attempts that are told with it.
+    firsts: Option<Firsts>,
 }
 
 /// What the broker is answered.
@@ -225,10 +229,12 @@ impl Errand {
                 flow
             }
             (Step::Claim { state, owed }, found) => {
+                let (repeats, firsts) = self.repeat(kind, found.as_ref()).await?;
                 let Some(seats) = self.find_seats(&state).await? else { return Flow::Continue(()) };
+                let with = seats.into_iter().chain(repeats).collect();
                 let base = found.map_or_else(|| unclaimed(&self.task, state.at), |it| it.value);
                 self.retell(&owed, &base, Answer::Nothing).await?;
-                self.claim(config, kind, NewClaim { state, last, seats }, won).await
+                self.claim(config, kind, NewClaim { state, last, with, firsts }, won).await
             }
             // There is no chain: nothing to tell of it, and nobody to watch.
             (Step::TellAndAck { .. } | Step::Watch { .. }, None) => ControlFlow::Continue(()),

@@ -46,6 +46,8 @@ pub(crate) struct Desk {
     paces: Mutex<Paces>,
     /// Claims in seats that were waited for, by task: since when each stands still.
     occupants: Mutex<BTreeMap<(Kind, Key), Watch>>,
+    /// First attempts begun here, by kind, that the fleet was not told of yet.
+    firsts: Mutex<BTreeMap<Kind, u32>>,
     /// Every slot is occupied, and a kind has none.
     crowded: AtomicBool,
     /// When trouble with the bus was last logged, and how often it was not since.
@@ -57,6 +59,14 @@ pub(crate) struct Desk {
 pub(crate) struct Attending {
     desk: Arc<Desk>,
     task: (Kind, Key),
+}
+
+/// First attempts on their way to being told; if they are not told, they are taken another time.
+#[derive(Debug)]
+pub(crate) struct Firsts {
+    desk: Arc<Desk>,
+    kind: Kind,
+    pub(crate) count: u32,
 }
 
 /// Counts one attempt under way; until dropped.
@@ -87,6 +97,7 @@ impl Desk {
             abandoned: Mutex::default(),
             paces: Mutex::default(),
             occupants: Mutex::default(),
+            firsts: Mutex::default(),
             crowded: AtomicBool::new(false),
             grumbled: Mutex::default(),
         }
@@ -174,6 +185,18 @@ impl Desk {
         paces.get(gate).filter(|(counted_for, _)| *counted_for == epoch).map(|(_, pace)| *pace)
     }
 
+    pub(crate) fn began_first(&self, kind: &Kind, count: u32) {
+        let mut firsts = lock(&self.firsts);
+        let first = firsts.entry(kind.clone()).or_default();
+        *first = first.saturating_add(count);
+    }
+
+    /// Takes the first attempts of `kind` that the fleet was not told of yet, to tell it.
+    pub(crate) fn take_firsts(self: &Arc<Self>, kind: &Kind) -> Firsts {
+        let count = lock(&self.firsts).remove(kind).unwrap_or(0);
+        Firsts { desk: self.clone(), kind: kind.clone(), count }
+    }
+
     /// Takes in whether a kind waits for a slot that another kind has.
     pub(crate) fn set_crowded(&self, crowded: bool) {
         self.crowded.store(crowded, Ordering::Relaxed);
@@ -204,6 +227,21 @@ impl Desk {
         let unsaid = grumbled.map_or(0, |(_, unsaid)| unsaid);
         *grumbled = Some((self.fleet.clock.instant(), 0));
         tracing::warn!(doing, error = format!("{error:#}"), unsaid, "trouble with the bus");
+    }
+}
+
+impl Firsts {
+    /// They are told, or may be: never twice, since more of them let more be repeated.
+    pub(crate) fn told(mut self) {
+        self.count = 0;
+    }
+}
+
+impl Drop for Firsts {
+    fn drop(&mut self) {
+        if 0 < self.count {
+            self.desk.began_first(&self.kind, self.count);
+        }
     }
 }
 

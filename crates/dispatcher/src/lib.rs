@@ -84,6 +84,7 @@ fn start_background(desk: &Arc<Desk>, until: &CancellationToken) -> Tasks {
     tasks.spawn(pull::limits::keep(desk.clone(), until.clone()));
     tasks.spawn(desk.keyring.clone().keep(until.clone()));
     tasks.spawn(purse::keep(desk.clone(), until.clone()));
+    tasks.spawn(pull::firsts::keep(desk.clone(), until.clone()));
     let beating = desk.clone();
     tasks.spawn(beat::beat(fleet.clone(), until.clone(), move || beating.vitals()));
     tasks

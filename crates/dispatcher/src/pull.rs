@@ -6,6 +6,7 @@
 //! not known nothing is pulled; what runs goes on. Of each kind no more is under way here
 //! than may be in the whole fleet; and after a task that found no seat its kind rests a little.
 
+pub(crate) mod firsts;
 mod lanes;
 pub(crate) mod limits;
 

@@ -19,8 +19,8 @@ pub struct RetryBudget {
 pub struct RetriesSpent {
     /// Oldest first, no two of one time; only those that may still count.
     pub slices: Vec<RetrySlice>,
-    /// Counts the writes, so that no two are alike.
-    pub writes: u64,
+    /// Drawn anew for each write, so that no two are alike.
+    pub mark: u64,
 }
 
 /// What was begun within a tenth of the budget's time.

@@ -86,7 +86,7 @@ impl Keyring {
             };
         };
         provider.look(&self.fleet).await;
-        let (mut confirmed, mut tried) = (BTreeSet::new(), BTreeSet::new());
+        let (mut confirmed, mut tried) = (BTreeSet::new(), BTreeMap::new());
         loop {
             match provider.choose(&self.fleet, &confirmed, &tried) {
                 (Choice::Confirm { fingerprint }, _) => {
@@ -100,7 +100,7 @@ impl Keyring {
                         Tried::Answered(answer) => return Called::Answered { answer, used },
                         Tried::Refused { why, evidence } => (why, evidence),
                     };
-                    tried.insert(used.fingerprint);
+                    tried.insert(used.fingerprint, why);
                     // What was on record may have changed while the provider thought.
                     confirmed.clear();
                     let (by, at) = (self.fleet.source(), self.fleet.clock.now());

@@ -4,12 +4,14 @@ mod exchange;
 mod exhausted;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use domain::{CredentialSource, Epoch, Fingerprint, ProviderConfig, ProviderName, Timestamp};
+use domain::{
+    CredentialSource, Epoch, Fingerprint, ProviderConfig, ProviderName, Refusal, Timestamp,
+};
 use fleet::{
     Fleet,
     store::{Cas, StoreError},
@@ -105,7 +107,7 @@ impl Provider {
         &self,
         fleet: &Fleet,
         confirmed: &BTreeSet<Fingerprint>,
-        tried: &BTreeSet<Fingerprint>,
+        tried: &BTreeMap<Fingerprint, Refusal>,
     ) -> (Choice, Option<Lent>) {
         let gate = fleet.gates.standing(&self.config.gate).map(|standing| standing.gate);
         let epoch = gate.as_ref().map_or(Epoch::default(), |gate| gate.epoch);

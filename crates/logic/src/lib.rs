@@ -6,6 +6,7 @@
 //! * [`view`]: what a service may believe about the gates, and for how long;
 //! * [`gate`]: how gates close, open, probe and drain;
 //! * [`pace`]: how much of what waited may run at once;
+//! * [`retries`]: whether a failed attempt may be repeated now;
 //! * [`turns`]: which kind gets the next free slot;
 //! * [`attempt`]: the life of a task: claim, charge, rest, end, latch;
 //! * [`sensor`]: who is to be greeted, under which caps;
@@ -23,6 +24,7 @@ pub mod pace;
 pub mod payment;
 pub mod prompt;
 pub mod reconcile;
+pub mod retries;
 pub mod sensor;
 pub mod turns;
 pub mod usd;

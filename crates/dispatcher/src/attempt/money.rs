@@ -1,4 +1,5 @@
-//! Claiming a task together with what it takes: its seats, and the dollars it may cost.
+//! Claiming a task together with what it takes: its seats, its part of the budget for repeated
+//! attempts, and the dollars it may cost.
 
 use std::{ops::ControlFlow, sync::atomic::Ordering};
 
@@ -14,7 +15,10 @@ use super::{
     lease::Claimed,
     seat::{REST, jittered},
 };
-use crate::purse::{self, Known, Money};
+use crate::{
+    desk::Firsts,
+    purse::{self, Known, Money},
+};
 
 /// How often a claim is written again because only the record of the kind's dollars has moved.
 const TRIES: u32 = 100;
@@ -36,19 +40,24 @@ impl Errand {
                 Ok(Cas::Stored(seq)) => {
                     // From here on they are the claim's.
                     won.clear();
+                    claim.firsts.into_iter().for_each(Firsts::told);
+                    if claim.state.attempt == 1 {
+                        self.desk.began_first(&self.kind, 1);
+                    }
                     self.holds.store(held, Ordering::Relaxed);
                     let link = Versioned { value: claim.state, seq };
                     let claimed = Claimed::new(link, kind.lease, sent);
                     let answer = self.run(config, kind, claimed, refused(&money)).await;
                     return ControlFlow::Break(answer);
                 }
-                Ok(Cas::Lost) if held && claim.seats.is_empty() => match self.read_chain().await {
+                Ok(Cas::Lost) if held && claim.with.is_empty() => match self.read_chain().await {
                     Ok(found) if found.as_ref().map_or(0, |found| found.seq) == claim.last => (),
                     _ => return ControlFlow::Continue(()),
                 },
                 Ok(Cas::Lost) => return ControlFlow::Continue(()),
                 Err(error) => {
                     // Whether it was stored shows when the task is delivered again.
+                    claim.firsts.into_iter().for_each(Firsts::told);
                     self.desk.grumble("claim a task", error);
                     return ControlFlow::Break(Answer::Nothing);
                 }
@@ -64,16 +73,16 @@ impl Errand {
         config: &Config,
         claim: &NewClaim,
     ) -> ControlFlow<Answer, (Money, Result<Cas, StoreError>)> {
-        let NewClaim { state, last, seats } = claim;
+        let NewClaim { state, last, with, .. } = claim;
         let (bus, stream, chain) = (&self.desk.fleet.bus, subject::STATE, &self.chain);
         if !purse::limits(&self.desk, &self.kind) {
-            let cas = store::compare_and_set_with(bus, stream, chain, state, *last, seats).await;
+            let cas = store::compare_and_set_with(bus, stream, chain, state, *last, with).await;
             return ControlFlow::Continue((Money::Free, cas));
         }
         let mut known = self.desk.purse.lock().await;
         let money = self.find_money(&mut known, config, state).await?;
         let next = if let Money::Held(next) = &money { Some((**next).clone()) } else { None };
-        let mut all = seats.clone();
+        let mut all = with.clone();
         all.extend(next.iter().map(purse::put));
         let cas = store::compare_and_set_with(bus, stream, chain, state, *last, &all).await;
         ControlFlow::Continue((money, purse::note(&mut known, next, cas)))

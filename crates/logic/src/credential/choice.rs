@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     Cause, CredentialRecord, CredentialStanding, CredentialUse, Epoch, Fingerprint, Refusal,
@@ -55,17 +55,17 @@ impl Ring {
     /// Which secret a call is made with, `epoch` being that of the provider's gate.
     ///
     /// `confirmed` are the secrets whose record was asked for since the call was to be made;
-    /// `tried` those that were refused to this very call.
+    /// `tried` those that were refused to this very call, and why.
     pub fn choose(
         &self,
         now: Timestamp,
         epoch: Epoch,
         confirmed: &BTreeSet<Fingerprint>,
-        tried: &BTreeSet<Fingerprint>,
+        tried: &BTreeMap<Fingerprint, Refusal>,
     ) -> Choice {
         for (slot, seen) in self.seen() {
             let fingerprint = seen.fingerprint;
-            if tried.contains(&fingerprint) || self.is_left(seen, now) {
+            if tried.contains_key(&fingerprint) || self.is_left(seen, now) {
                 continue;
             }
             if !confirmed.contains(&fingerprint) {
@@ -105,7 +105,7 @@ impl Ring {
         self.slots.iter().map(state).collect()
     }
 
-    fn none_left(&self, now: Timestamp, tried: &BTreeSet<Fingerprint>) -> Choice {
+    fn none_left(&self, now: Timestamp, tried: &BTreeMap<Fingerprint, Refusal>) -> Choice {
         let mut first = None;
         let mut evidence = Vec::new();
         for slot in &self.slots {
@@ -131,7 +131,7 @@ impl Ring {
         &self,
         seen: &super::Seen,
         now: Timestamp,
-        tried: &BTreeSet<Fingerprint>,
+        tried: &BTreeMap<Fingerprint, Refusal>,
     ) -> (Option<Refusal>, String) {
         let print = seen.fingerprint;
         if let Some(CredentialRecord {
@@ -143,12 +143,12 @@ impl Ring {
         {
             return (Some(*why), format!("{print} {why} since {at} ({by} was told: {evidence})"));
         }
+        if let Some(why) = tried.get(&print) {
+            return (Some(*why), format!("{print} {why}, as this call was told"));
+        }
         match seen.expires {
             Some(expires) if self.is_left(seen, now) => {
                 (Some(Refusal::Expired), format!("{print} expires {expires}"))
-            }
-            _ if tried.contains(&print) => {
-                (Some(Refusal::Invalid), format!("{print} was refused to this call"))
             }
             _ => (None, format!("{print} is not known to serve")),
         }

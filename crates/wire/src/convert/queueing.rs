@@ -62,7 +62,7 @@ impl Wire for RetriesSpent {
             first: slice.first,
             repeated: slice.repeated,
         };
-        proto::RetriesSpent { slices: self.slices.iter().map(slice).collect(), writes: self.writes }
+        proto::RetriesSpent { slices: self.slices.iter().map(slice).collect(), mark: self.mark }
     }
 
     fn of_proto(spent: proto::RetriesSpent) -> Result<Self, DecodeError> {
@@ -72,7 +72,7 @@ impl Wire for RetriesSpent {
             repeated: slice.repeated,
         };
         let slices = spent.slices.into_iter().map(slice).collect();
-        Ok(RetriesSpent { slices, writes: spent.writes })
+        Ok(RetriesSpent { slices, mark: spent.mark })
     }
 }
 
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn retries_read_back() {
         let slice = RetrySlice { from: at(60_000), first: 40, repeated: 3 };
-        let spent = RetriesSpent { slices: vec![slice], writes: 9 };
+        let spent = RetriesSpent { slices: vec![slice], mark: 9 };
         assert_eq!(RetriesSpent::decode(&spent.encode()).unwrap(), spent);
         let budget = RetryBudget::DEFAULT;
         assert_eq!(RetryBudget::decode(&budget.encode()).unwrap(), budget);

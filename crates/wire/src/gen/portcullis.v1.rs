@@ -262,7 +262,7 @@ pub struct RetriesSpent {
     #[prost(message, repeated, tag = "1")]
     pub slices: ::prost::alloc::vec::Vec<RetrySlice>,
     #[prost(uint64, tag = "2")]
-    pub writes: u64,
+    pub mark: u64,
 }
 /// What was begun within a tenth of the budget's time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
