@@ -1,8 +1,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    AnthropicConfig, Blame, Budget, Cause, ExecConfig, GateName, Kind, MicroUsd, OnUnknown, Price,
-    Priority, ProviderConfig, ProviderName, RetryBudget, RuleBlame, Sats, SensorName, ServiceName,
+    AnthropicConfig, Blame, Budget, Cause, ExecConfig, GateName, HttpConfig, Kind, MicroUsd,
+    OnUnknown, Price, Priority, ProviderConfig, ProviderName, RetryBudget, RuleBlame, Sats,
+    ScheduleConfig, SensorName, ServiceName, WhileClosed,
 };
 
 /// The whole configuration, as `portcullis apply` published it.
@@ -47,6 +48,8 @@ pub struct KindConfig {
     pub retries: RetryBudget,
     /// The most that one attempt can cost, where its handler cannot tell by itself.
     pub cost_max: Option<MicroUsd>,
+    /// What becomes of a schedule's firings while a gate does not admit.
+    pub while_closed: WhileClosed,
 }
 
 /// Who does the work.
@@ -88,6 +91,8 @@ pub struct ClosePolicy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SensorConfig {
     Directory(DirectoryConfig),
+    Http(HttpConfig),
+    Schedule(ScheduleConfig),
 }
 
 /// The AIBTC directory: one task for each new agent.
@@ -151,6 +156,7 @@ impl KindConfig {
             priority: Priority::Normal,
             retries: RetryBudget::DEFAULT,
             cost_max: None,
+            while_closed: WhileClosed::Hold,
         }
     }
 
@@ -166,7 +172,35 @@ impl KindConfig {
     }
 }
 
+impl SensorConfig {
+    /// The kind of the tasks that it creates.
+    pub const fn kind(&self) -> &Kind {
+        match self {
+            SensorConfig::Directory(DirectoryConfig { kind, .. })
+            | SensorConfig::Http(HttpConfig { kind, .. })
+            | SensorConfig::Schedule(ScheduleConfig { kind, .. }) => kind,
+        }
+    }
+
+    /// The time between its cycles; `None` for one that goes by a calendar.
+    pub const fn every(&self) -> Option<Duration> {
+        match self {
+            SensorConfig::Directory(DirectoryConfig { every, .. })
+            | SensorConfig::Http(HttpConfig { every, .. }) => Some(*every),
+            SensorConfig::Schedule(_) => None,
+        }
+    }
+}
+
 impl Config {
+    /// The sensors that look into an AIBTC directory.
+    pub fn directories(&self) -> impl Iterator<Item = (&SensorName, &DirectoryConfig)> {
+        self.sensors.iter().filter_map(|(name, sensor)| match sensor {
+            SensorConfig::Directory(directory) => Some((name, directory)),
+            SensorConfig::Http(_) | SensorConfig::Schedule(_) => None,
+        })
+    }
+
     /// Every gate that must admit before `kind` may run: its own first, then those it names.
     pub fn needs(&self, kind: &Kind) -> Vec<GateName> {
         let named = self.kinds.get(kind).map(|config| config.needs.clone()).unwrap_or_default();

@@ -8,6 +8,7 @@ mod config;
 mod credential;
 mod exec;
 mod fingerprint;
+mod firings;
 mod gate;
 mod incident;
 mod key;
@@ -20,7 +21,9 @@ mod payment;
 mod priority;
 mod retry;
 mod seat;
+mod sensor;
 mod task;
+mod template;
 mod time;
 mod usd;
 
@@ -36,6 +39,7 @@ pub use credential::{
 };
 pub use exec::{ExecConfig, ExecOutput};
 pub use fingerprint::{Fingerprint, FingerprintError};
+pub use firings::{Fate, Firings, Owed, Unfired};
 pub use gate::{Actor, Admission, Canary, Epoch, Gate, GateState, Trigger};
 pub use incident::{Incident, JoinedFailure};
 pub use key::{Key, KeyError, SourceKey, SourceKeyError};
@@ -53,6 +57,8 @@ pub use payment::{
 pub use priority::{Priority, PriorityError};
 pub use retry::{RetriesSpent, RetryBudget, RetrySlice};
 pub use seat::{DrainPace, Row, Seat};
+pub use sensor::{HeaderConfig, HeaderValue, HttpConfig, Missed, ScheduleConfig, WhileClosed};
 pub use task::{Claim, Cost, Outcome, Phase, Task, TaskState, event_id};
+pub use template::{Template, TemplateError};
 pub use time::Timestamp;
 pub use usd::{UsdHold, UsdLeft, UsdSpending};

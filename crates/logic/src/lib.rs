@@ -14,10 +14,12 @@
 //! * [`credential`]: which secret of a provider is lent next;
 //! * [`payment`]: a payment from intent to settlement, and the nonces of a wallet;
 //! * [`usd`]: what attempts may cost in dollars;
+//! * [`costs`]: what they have cost, summed up;
 //! * [`reconcile`]: how record, inbox and chain differ, and what to do about it.
 
 pub mod attempt;
 pub mod classify;
+pub mod costs;
 pub mod credential;
 pub mod gate;
 pub mod pace;

@@ -1,9 +1,10 @@
-//! What the directory sensor decides: who is to be greeted, and when to stop looking.
+//! What a sensor decides: for which rows of a list there is to be a task, and when to stop
+//! looking. What a schedule decides stands in `schedule`.
 //!
 //! One [`Cycle`] is one scan of the directory, newest agents first. For each row:
 //!
 //! ```text
-//! row      --address missing, bad, foreign, excluded--> skipped
+//! row      --key or address missing, bad, foreign, excluded--> skipped
 //!          --seen before in this cycle--------------> skipped (offsets shift while we page)
 //!          '-> candidate
 //! candidate--ended, parked, in flight, contact------> skipped
@@ -26,6 +27,7 @@
 mod budget;
 mod cycle;
 mod report;
+mod schedule;
 #[cfg(test)]
 mod stories;
 
@@ -35,3 +37,4 @@ pub use cycle::{
     Verdict,
 };
 pub use report::{CycleReport, Reason, Stop};
+pub use schedule::{LOOKED_AT_MAX, Ledger, Looked, Schedule};

@@ -3,8 +3,8 @@ use std::{path::PathBuf, process::Stdio};
 use clap::{Args as ArgsOf, Parser, Subcommand};
 
 use crate::{
-    contact::ContactCommand, doctor::DoctorArgs, exit, gate::GateCommand, payment::PaymentCommand,
-    ping::PingArgs, replay, task::TaskCommand, up, watch::WatchArgs,
+    contact::ContactCommand, cost::CostArgs, doctor::DoctorArgs, exit, gate::GateCommand,
+    payment::PaymentCommand, ping::PingArgs, replay, task::TaskCommand, up, watch::WatchArgs,
 };
 
 /// Operate a Portcullis fleet: its configuration, its gates and its tasks.
@@ -34,6 +34,9 @@ pub enum Command {
     /// See tasks: what waits, and why
     #[command(subcommand, after_help = exit::HELP)]
     Task(TaskCommand),
+    /// What attempts have cost, what failures wasted and what closed gates saved
+    #[command(after_help = exit::HELP)]
+    Cost(CostArgs),
     /// See payments, compare them with the world, and decide what only a person can
     #[command(subcommand, after_help = exit::HELP)]
     Payment(PaymentCommand),

@@ -3,6 +3,7 @@
 //! * [`file`]: the configuration file, read with every problem told at once;
 //! * [`apply`]: brings the bus to what the file says;
 //! * [`gate`], [`task`], [`watch`]: see and move what runs;
+//! * [`cost`]: what attempts have cost;
 //! * [`payment`]: what is on record of the money, and whether the world agrees;
 //! * [`contact`]: who is never greeted again; `ping`: ask after NATS;
 //! * [`doctor`]: everything that must be so before money may move;
@@ -12,6 +13,7 @@
 pub mod apply;
 mod args;
 pub mod contact;
+pub mod cost;
 pub mod doctor;
 pub mod exit;
 pub mod file;
@@ -44,6 +46,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
         Command::Apply(apply) => apply::command::run(apply, &Out::new(apply.bus.json)).await,
         Command::Gate(gate) => gate::run(gate, &shutdown).await,
         Command::Task(task) => task::run(task).await,
+        Command::Cost(cost) => cost::run(cost).await,
         Command::Payment(payment) => payment::run(payment).await,
         Command::Contact(contact) => contact::run(contact).await,
         Command::Ping(ping) => ping::run(ping).await,

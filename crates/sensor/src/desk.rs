@@ -6,29 +6,36 @@
 
 use std::collections::BTreeSet;
 
-use domain::Task;
+use domain::{Kind, SensorName, Task, Timestamp};
 use fleet::{
     Fleet,
     create::{Created, create},
 };
-use logic::sensor::{Answer, Cycle, Decided, Payee, Reason, Settled, Stop};
+use logic::sensor::{Answer, Cycle, Decided, Reason, Settled, Stop};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     gates::{Gates, Leave},
-    page::Agent,
     purse::{Purse, Reservation},
-    settings::Settings,
     standing::Standing,
     told::chain,
     walk::Desk,
 };
 
+/// For whom a desk works.
+#[derive(Clone, Debug)]
+pub(crate) struct Post {
+    pub(crate) sensor: SensorName,
+    pub(crate) kind: Kind,
+    /// The version of the configuration that all of it is from.
+    pub(crate) version: u64,
+    pub(crate) cap_day: u32,
+}
+
 /// The desk of one cycle.
 #[derive(Debug)]
 pub(crate) struct FleetDesk<'a> {
     fleet: &'a Fleet,
-    settings: &'a Settings,
     shutdown: &'a CancellationToken,
     gates: Gates<'a>,
     purse: Purse<'a>,
@@ -37,72 +44,68 @@ pub(crate) struct FleetDesk<'a> {
     exhausted: bool,
 }
 
-impl<'a> FleetDesk<'a> {
-    pub(crate) const fn new(
-        fleet: &'a Fleet,
-        settings: &'a Settings,
-        shutdown: &'a CancellationToken,
-        gates: Gates<'a>,
-        complaints: &'a mut BTreeSet<String>,
-    ) -> Self {
-        let purse = Purse::new(&fleet.bus, &settings.name, settings.directory.cap_day);
-        FleetDesk { fleet, settings, shutdown, gates, purse, complaints, exhausted: false }
-    }
+/// What became of one candidate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Became {
+    /// There is a task for it, or was one.
+    Task,
+    /// A create got no answer.
+    Unknown,
+    /// There is none. It was looked for after the gates had been read.
+    None(Reason),
+    /// There is none of ours; a gate moved while it was being created.
+    Overtaken,
+}
 
-    /// How the gates stood when they were last asked.
-    pub(crate) const fn gates(&self) -> &Gates<'a> {
-        &self.gates
-    }
+/// What must be written down before a create leaves.
+pub(crate) trait Claim {
+    /// Whether the create may leave under this token.
+    ///
+    /// # Errors
+    ///
+    /// When nobody can tell.
+    async fn claim(&mut self, token: u64) -> Result<bool, String>;
+}
 
-    async fn create(
-        &mut self,
-        cycle: &mut Cycle,
-        payee: Payee,
-        task: &Task,
-        reservation: Reservation,
-        mut leave: Leave,
-    ) -> Result<(), Stop> {
-        // A verdict that lets a create be decided comes with its token.
-        while let Some(token) = leave.token {
-            let answer = match create(&self.fleet.bus, task, token).await {
-                Created::Created(seq) => {
-                    tracing::debug!(source_key = %task.source_key, seq, "created");
-                    Answer::Created
-                }
-                Created::InFlight => Answer::InFlight,
-                Created::Unknown => Answer::Unknown,
-                Created::FenceMoved => {
-                    leave = self.gates.ask_again(self.shutdown).await;
-                    Answer::FenceMoved
-                }
-                Created::Refused(why) => {
-                    self.purse.give_back(reservation).await;
-                    return Err(failed(format!("create of {} refused: {why}", task.source_key)));
-                }
-            };
-            match cycle.answered(payee, answer, &leave.verdict) {
-                Settled::Again => (),
-                Settled::Keep => return Ok(()),
-                Settled::GiveBack => break,
-            }
-        }
-        self.purse.give_back(reservation).await;
-        Ok(())
+/// Lists keep no record of what they create.
+struct Free;
+
+impl Claim for Free {
+    async fn claim(&mut self, _: u64) -> Result<bool, String> {
+        Ok(true)
     }
 }
 
-impl Desk for FleetDesk<'_> {
-    async fn decide(&mut self, cycle: &mut Cycle, payee: Payee, agent: &Agent) -> Result<(), Stop> {
+impl<'a> FleetDesk<'a> {
+    pub(crate) fn new(
+        fleet: &'a Fleet,
+        post: &'a Post,
+        shutdown: &'a CancellationToken,
+        complaints: &'a mut BTreeSet<String>,
+    ) -> Self {
+        let gates = Gates::new(fleet, &post.kind, post.version);
+        let purse = Purse::new(&fleet.bus, &post.sensor, post.cap_day);
+        FleetDesk { fleet, shutdown, gates, purse, complaints, exhausted: false }
+    }
+
+    pub(crate) const fn gates(&mut self) -> &mut Gates<'a> {
+        &mut self.gates
+    }
+
+    /// Creates `task`, or not.
+    pub(crate) async fn settle<K: Ord + Clone>(
+        &mut self,
+        cycle: &mut Cycle<K>,
+        about: &K,
+        task: &Task,
+        claim: &mut impl Claim,
+    ) -> Result<Became, Stop> {
         let leave = self.gates.ask().await;
         if self.gates.outdated() {
             return Err(Stop::Interrupted);
         }
-        let (fleet, settings) = (self.fleet, self.settings);
-        let task =
-            settings.task(agent, fleet.clock.now()).map_err(|error| failed(chain(&error)))?;
-        let contact = settings.contact(payee);
         let found = tokio::select! {
-            found = Standing::read(&fleet.bus, &task.kind, &task.source_key, contact) => found,
+            found = Standing::read(&self.fleet.bus, task) => found,
             () = self.shutdown.cancelled() => return Err(Stop::Interrupted),
         };
         let found = found.map_err(|error| failed(chain(&error)))?;
@@ -111,29 +114,101 @@ impl Desk for FleetDesk<'_> {
         {
             tracing::error!(source_key = %task.source_key, what, "nothing is created for it");
         }
-        if let Decided::Skip(reason) = cycle.weigh(payee, &found.lookup(), &leave.verdict) {
+        if let Decided::Skip(reason) = cycle.weigh(about, &found.lookup(), &leave.verdict) {
             self.exhausted |= holds_all(&reason);
-            return Ok(());
+            let held = holds_all(&reason);
+            return Ok(if held { Became::None(reason) } else { Became::Task });
         }
-        let reservation = self.purse.reserve(fleet.clock.now()).await;
+        let reservation = self.purse.reserve(self.fleet.clock.now()).await;
         let reservation = reservation.map_err(|error| failed(chain(&error)))?;
-        match (cycle.reserved(payee, reservation.is_some()), reservation) {
+        match (cycle.reserved(about, reservation.is_some()), reservation) {
             (Decided::Create, Some(reservation)) => {
-                self.create(cycle, payee, &task, reservation, leave).await
+                self.create(cycle, about, task, (reservation, leave), claim).await
             }
             (_, Some(reservation)) => {
                 self.purse.give_back(reservation).await;
-                Ok(())
+                Ok(Became::Overtaken)
             }
             (_, None) => {
                 self.exhausted = true;
-                Ok(())
+                Ok(Became::None(Reason::CapDay))
             }
         }
     }
 
+    async fn create<K: Ord + Clone>(
+        &mut self,
+        cycle: &mut Cycle<K>,
+        about: &K,
+        task: &Task,
+        (reservation, mut leave): (Reservation, Leave),
+        claim: &mut impl Claim,
+    ) -> Result<Became, Stop> {
+        let mut became = Became::Overtaken;
+        // A verdict that lets a create be decided comes with its token.
+        while let Some(token) = leave.token {
+            let answer = match claim.claim(token).await {
+                Ok(true) => self.publish(task, token).await,
+                Ok(false) => Ok(Answer::InFlight),
+                Err(why) => Err(why),
+            };
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(why) => {
+                    self.purse.give_back(reservation).await;
+                    return Err(failed(why));
+                }
+            };
+            became = match answer {
+                Answer::Created | Answer::InFlight => Became::Task,
+                Answer::Unknown => Became::Unknown,
+                Answer::FenceMoved => {
+                    leave = self.gates.ask_again(self.shutdown).await;
+                    Became::Overtaken
+                }
+            };
+            match cycle.answered(about, answer, &leave.verdict) {
+                Settled::Again => (),
+                Settled::Keep => return Ok(became),
+                Settled::GiveBack => break,
+            }
+        }
+        self.purse.give_back(reservation).await;
+        Ok(became)
+    }
+
+    async fn publish(&self, task: &Task, token: u64) -> Result<Answer, String> {
+        match create(&self.fleet.bus, task, token).await {
+            Created::Created(seq) => {
+                tracing::debug!(source_key = %task.source_key, seq, "created");
+                Ok(Answer::Created)
+            }
+            Created::InFlight => Ok(Answer::InFlight),
+            Created::Unknown => Ok(Answer::Unknown),
+            Created::FenceMoved => Ok(Answer::FenceMoved),
+            Created::Refused(why) => Err(format!("create of {} refused: {why}", task.source_key)),
+        }
+    }
+}
+
+/// A desk that makes the tasks of a list's rows.
+pub(crate) struct Making<'d, 'a, M> {
+    pub(crate) desk: &'d mut FleetDesk<'a>,
+    pub(crate) make: M,
+}
+
+impl<K, W, M> Desk<K, W> for Making<'_, '_, M>
+where
+    K: Ord + Clone,
+    M: Fn(&K, &W, Timestamp) -> Result<Task, String>,
+{
+    async fn decide(&mut self, cycle: &mut Cycle<K>, about: K, work: &W) -> Result<(), Stop> {
+        let task = (self.make)(&about, work, self.desk.fleet.clock.now()).map_err(failed)?;
+        self.desk.settle(cycle, &about, &task, &mut Free).await.map(|_| ())
+    }
+
     fn exhausted(&self) -> bool {
-        self.exhausted
+        self.desk.exhausted
     }
 }
 

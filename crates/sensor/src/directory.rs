@@ -2,20 +2,19 @@
 
 use std::time::Duration;
 
-use kit::Clock;
-use reqwest::{Response, StatusCode, header::RETRY_AFTER, redirect};
+use logic::sensor::Payee;
+use reqwest::{StatusCode, redirect};
 use stacks::Network;
 
-use crate::page::{Page, retry_after};
+use crate::{
+    page::{Agent, Page, Row},
+    told::chain,
+    walk::{Sheet, Source, Unread},
+    web::{self, BODY_MAX, wait_asked, wish},
+};
 
-/// For one page, from the request to its last byte.
-const TIMEOUT: Duration = Duration::from_secs(20);
-/// A page of a hundred agents has about 100 kB.
-const BODY_MAX: usize = 4 * 1024 * 1024;
 /// As many as the directory gives at once (wire facts: directory).
 const LIMIT: u64 = 100;
-/// No answer from outside keeps a sensor waiting for longer.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 
 /// The agents of one AIBTC directory, newest first.
 #[derive(Clone, Debug)]
@@ -59,12 +58,6 @@ impl PageError {
     }
 }
 
-fn wish(retry_after: Option<Duration>) -> String {
-    retry_after
-        .map(|wait| format!(", to be asked again in {} s", wait.as_secs()))
-        .unwrap_or_default()
-}
-
 impl Directory {
     /// A client of its own for each scan, so that a changed certificate store or a moved host
     /// is noticed.
@@ -73,18 +66,7 @@ impl Directory {
     ///
     /// When TLS cannot be set up.
     pub(crate) fn new(url: &str, network: Network) -> Result<Self, PageError> {
-        // Another part of the process may have installed one already: it is the same.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = reqwest::Client::builder()
-            .user_agent(concat!("portcullis-sensor/", env!("CARGO_PKG_VERSION")))
-            .timeout(TIMEOUT)
-            .redirect(redirect::Policy::limited(3));
-        // A bare machine has no certificates, and plain HTTP needs none.
-        let builder = match url.starts_with("http://") {
-            true => builder.tls_certs_only([]),
-            false => builder,
-        };
-        let client = builder.build().map_err(PageError::Client)?;
+        let client = web::client(url, redirect::Policy::limited(3)).map_err(PageError::Client)?;
         Ok(Directory { client, url: url.trim_end_matches('/').to_owned(), network })
     }
 
@@ -93,7 +75,7 @@ impl Directory {
     /// # Errors
     ///
     /// Whatever it is, the scan ends with it: see [`PageError`].
-    pub(crate) async fn page(&self, offset: u64) -> Result<Page, PageError> {
+    async fn read(&self, offset: u64) -> Result<Page, PageError> {
         let failed =
             |source: reqwest::Error| PageError::Request { offset, source: source.without_url() };
         let asked = self
@@ -105,19 +87,35 @@ impl Directory {
             let (status, retry_after) = (response.status(), wait_asked(&response));
             return Err(PageError::Status { offset, status, retry_after });
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if BODY_MAX < body.len() + chunk.len() {
-                return Err(PageError::TooBig { offset });
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = web::body(&mut response).await.map_err(failed)?;
+        let body = body.ok_or(PageError::TooBig { offset })?;
         Page::read(&body, self.network, offset)
             .map_err(|source| PageError::Shape { offset, source })
     }
 }
 
-fn wait_asked(response: &Response) -> Option<Duration> {
-    let header = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    retry_after(header, Clock.now()).map(|wait| wait.min(RETRY_AFTER_MAX))
+impl Source for Directory {
+    type Key = Payee;
+    type Work = Agent;
+
+    async fn page(&mut self, offset: u64) -> Result<Sheet<Payee, Agent>, Unread> {
+        let page = self.read(offset).await.map_err(|error| Unread::Failed {
+            why: chain(&error),
+            retry_after: error.retry_after(),
+        })?;
+        let rows = page.rows.into_iter().map(|row| (row.found(), agent(row))).collect();
+        Ok(Sheet { rows, has_more: page.has_more })
+    }
+}
+
+fn agent(row: Row) -> Option<Agent> {
+    match row {
+        Row::Agent(agent) => return Some(agent),
+        Row::Bad { why } => tracing::debug!(why, "bad address in the directory"),
+        Row::Foreign { address } => {
+            tracing::debug!(%address, "address of another network in the directory");
+        }
+        Row::Missing => (),
+    }
+    None
 }

@@ -1,9 +1,12 @@
-//! The sensor: sees who is new in the directory and creates one task for each to be greeted.
+//! The sensor: finds work and creates its tasks. It sees who is new in the AIBTC directory, reads
+//! any list that is served as JSON, and goes by calendars.
 //!
 //! Decisions are [`logic::sensor`]'s; this crate asks and acts:
 //!
 //! * `service`: when a cycle is due;
-//! * `walk`: page after page, row after row; `directory` and `page` read them;
+//! * `walk`: page after page, row after row; `directory` and `page` read those of AIBTC, `list`,
+//!   `item` and `header` any other; `web`: what both do;
+//! * `schedule`: what is due by a calendar, written down, created and crossed off;
 //! * `desk`: one candidate, from the gates to the create; `gates`, `standing` and `purse` say
 //!   what stands in the way;
 //! * `settings` and `letter`: what the task says; `told`: what is told of a cycle.
@@ -15,14 +18,19 @@ mod config;
 mod desk;
 mod directory;
 mod gates;
+mod header;
+mod item;
 mod letter;
+mod list;
 mod page;
 mod purse;
+mod schedule;
 mod service;
 mod settings;
 mod standing;
 mod told;
 mod walk;
+mod web;
 
 use std::{
     collections::BTreeMap,

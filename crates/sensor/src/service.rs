@@ -9,19 +9,24 @@ use std::{
     time::Duration,
 };
 
-use domain::{Config, Kind, SensorConfig, SensorName};
+use domain::{
+    Config, HttpConfig, Kind, ScheduleConfig, SensorConfig, SensorName, SourceKey, Task, Timestamp,
+};
 use fleet::Fleet;
 use kit::Clock;
-use logic::sensor::{Cycle, CycleReport, Plan, Reason, Stop};
+use logic::sensor::{Cycle, CycleReport, Payee, Plan, Reason, Stop};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    desk::FleetDesk,
+    desk::{FleetDesk, Making, Post},
     directory::Directory,
-    gates::{Gates, admits},
-    settings::Settings,
+    gates::admits,
+    list::{Item, List, Memory},
+    page::Agent,
+    schedule::Clockwork,
+    settings::{PAGES_MAX, Settings},
     told::{CycleTold, chain},
-    walk::walk,
+    walk::{Source, walk},
 };
 
 /// Time between cycles while the configuration that names it cannot be read.
@@ -29,6 +34,8 @@ const EVERY: Duration = Duration::from_secs(60);
 /// The least between a cycle that was cut short and one that is early because the gates admit
 /// again; a tenth of the usual time if that is longer.
 const EARLY: Duration = Duration::from_secs(5);
+/// Between looks at a calendar of which one failed.
+const LOOK_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// For telling of the last cycle, if the bus is gone too.
 const LAST_WORD: Duration = Duration::from_secs(2);
 
@@ -42,6 +49,10 @@ pub(crate) struct Sensor {
     /// Counts the cycles of all sensors of this process, so that each has its own number.
     cycles: Arc<AtomicU64>,
     complaints: BTreeSet<String>,
+    /// Of an HTTP list: how it was when it was last read.
+    memory: Memory,
+    /// Of a schedule: what was told last. It looks often, and what is as it was is no news.
+    said: String,
 }
 
 /// How a cycle ended, and what that means for the next.
@@ -51,13 +62,17 @@ struct Ended {
     held: bool,
     /// A newer configuration is in force.
     outdated: bool,
+    /// The first row of which no task can be made, and why.
+    odd: Option<String>,
+    /// When the next cycle is due, where a calendar says so.
+    again: Option<Duration>,
 }
 
 impl Ended {
     fn undone(why: String) -> Ended {
-        let plan = Plan { pages_max: 0, cap_cycle: 0, excluded: BTreeSet::new() };
+        let plan = Plan::<Payee> { pages_max: 0, cap_cycle: 0, excluded: BTreeSet::new() };
         let report = Cycle::new(plan).finish(Stop::Failed { why, retry_after: None });
-        Ended { report, held: false, outdated: false }
+        Ended { report, held: false, outdated: false, odd: None, again: None }
     }
 
     /// Whether the gates, or the bus, kept the cycle from creating something. A directory
@@ -71,13 +86,14 @@ impl Ended {
 }
 
 impl Sensor {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         fleet: Fleet,
         name: SensorName,
         every: Option<Duration>,
         cycles: Arc<AtomicU64>,
     ) -> Self {
-        Sensor { fleet, name, every, cycles, complaints: BTreeSet::new() }
+        let (complaints, memory, said) = (BTreeSet::new(), Memory::default(), String::new());
+        Sensor { fleet, name, every, cycles, complaints, memory, said }
     }
 
     /// Runs cycles until `shutdown`; a create under way is finished.
@@ -94,19 +110,41 @@ impl Sensor {
     }
 
     async fn cycle(&mut self, shutdown: &CancellationToken) -> Ended {
-        let number = self.cycles.fetch_add(1, Ordering::Relaxed) + 1;
         let config = self.fleet.config();
-        let ended = match Settings::of(&self.name, &config) {
-            Ok(settings) => self.scan(&settings, shutdown).await,
-            Err(error) => Ended::undone(chain(&error)),
+        let ended = match config.sensors.get(&self.name) {
+            Some(SensorConfig::Schedule(schedule)) => self.look(schedule, &config, shutdown).await,
+            Some(SensorConfig::Http(http)) => self.list(http, config.version, shutdown).await,
+            Some(SensorConfig::Directory(_)) | None => match Settings::of(&self.name, &config) {
+                Ok(settings) => self.directory(&settings, shutdown).await,
+                Err(error) => Ended::undone(chain(&error)),
+            },
         };
+        if self.is_news(&ended) {
+            self.tell(&ended, &config, shutdown).await;
+        }
+        ended
+    }
+
+    /// Whether the cycle is to be told of: each is that was due by the clock, and of the looks at
+    /// a calendar those that found something.
+    fn is_news(&mut self, ended: &Ended) -> bool {
+        let line = ended.report.to_string();
+        let idle = ended.report.seen == 0 && crate::told::failure(&ended.report).is_none();
+        let news =
+            ended.again.is_none() || !idle && (0 < ended.report.created || line != self.said);
+        self.said = line;
+        news
+    }
+
+    async fn tell(&self, ended: &Ended, config: &Config, shutdown: &CancellationToken) {
         let told = CycleTold {
             sensor: &self.name,
-            kind: kind(&config, &self.name),
+            kind: kind(config, &self.name),
             source: self.fleet.source(),
-            number,
+            number: self.cycles.fetch_add(1, Ordering::Relaxed) + 1,
             at: self.fleet.clock.now(),
             report: &ended.report,
+            odd: ended.odd.as_deref(),
         };
         told.log();
         let event = told.to_event();
@@ -118,23 +156,105 @@ impl Sensor {
             () = self.fleet.mention(&event) => (),
             () = last_word => tracing::warn!(id = event.id, "event not told before the end"),
         }
-        ended
     }
 
-    async fn scan(&mut self, settings: &Settings, shutdown: &CancellationToken) -> Ended {
-        let directory = match Directory::new(&settings.directory.url, settings.network) {
+    async fn directory(&mut self, settings: &Settings, shutdown: &CancellationToken) -> Ended {
+        let mut directory = match Directory::new(&settings.directory.url, settings.network) {
             Ok(directory) => directory,
             Err(error) => return Ended::undone(chain(&error)),
         };
-        let kind = &settings.directory.kind;
-        let mut gates = Gates::new(&self.fleet, kind, settings.version);
-        let held = gates.ask().await.token.is_none();
-        let mut cycle = Cycle::new(settings.plan(!held));
-        let mut desk = FleetDesk::new(&self.fleet, settings, shutdown, gates, &mut self.complaints);
-        let stop = walk(&directory, &mut cycle, &mut desk, shutdown).await;
+        let make =
+            |_: &Payee, agent: &Agent, at| settings.task(agent, at).map_err(|error| chain(&error));
+        let plan = |admits| settings.plan(admits);
+        self.scan(&settings.post(), &mut directory, plan, make, shutdown).await
+    }
+
+    async fn list(
+        &mut self,
+        http: &HttpConfig,
+        version: u64,
+        shutdown: &CancellationToken,
+    ) -> Ended {
+        let mut list = match List::new(http, version, &self.memory) {
+            Ok(list) => list,
+            Err(error) => return Ended::undone(chain(&error)),
+        };
+        let (sensor, kind) = (self.name.clone(), http.kind.clone());
+        let created_by = format!("sensor/{sensor}");
+        let make = |key: &SourceKey, item: &Item, at| {
+            Ok(Task {
+                kind: kind.clone(),
+                source_key: key.clone(),
+                created_by: created_by.clone(),
+                created_at: at,
+                contact: None,
+                not_before: None,
+                expires_at: None,
+                follows: None,
+                payload: item.payload.clone(),
+            })
+        };
+        let plan = |admits| Plan {
+            pages_max: if admits { PAGES_MAX } else { 1 },
+            cap_cycle: http.cap_cycle,
+            excluded: BTreeSet::new(),
+        };
+        let post = Post { sensor, kind: kind.clone(), version, cap_day: http.cap_day };
+        let ended = self.scan(&post, &mut list, plan, make, shutdown).await;
+        self.memory.learn(version, list.marks(), &ended.report);
+        let odd = list.odd().map(str::to_owned);
+        if let Some(odd) = &odd
+            && self.complaints.insert(odd.clone())
+        {
+            tracing::warn!(sensor = %self.name, odd, "no task can be made of an item");
+        }
+        Ended { odd, ..ended }
+    }
+
+    async fn look(
+        &mut self,
+        schedule: &ScheduleConfig,
+        config: &Config,
+        shutdown: &CancellationToken,
+    ) -> Ended {
+        let post = Post {
+            sensor: self.name.clone(),
+            kind: schedule.kind.clone(),
+            version: config.version,
+            cap_day: schedule.cap_day,
+        };
+        let looked = match Clockwork::new(&self.fleet, post, schedule, config) {
+            Ok(clockwork) => clockwork.look(&mut self.complaints, shutdown).await,
+            Err(error) => Err(error),
+        };
+        match looked {
+            Ok(look) => Ended {
+                report: look.report,
+                held: false,
+                outdated: look.outdated,
+                odd: None,
+                again: Some(look.again),
+            },
+            Err(error) => Ended { again: Some(LOOK_AFTER_FAILURE), ..Ended::undone(chain(&error)) },
+        }
+    }
+
+    async fn scan<S: Source>(
+        &mut self,
+        post: &Post,
+        source: &mut S,
+        plan: impl FnOnce(bool) -> Plan<S::Key>,
+        make: impl Fn(&S::Key, &S::Work, Timestamp) -> Result<Task, String>,
+        shutdown: &CancellationToken,
+    ) -> Ended {
+        let mut desk = FleetDesk::new(&self.fleet, post, shutdown, &mut self.complaints);
+        let held = desk.gates().ask().await.token.is_none();
+        let mut cycle = Cycle::new(plan(!held));
+        let mut making = Making { desk: &mut desk, make };
+        let stop = walk(source, &mut cycle, &mut making, shutdown).await;
         let mut report = cycle.finish(stop);
         desk.gates().told().clone_into(&mut report.gates);
-        Ended { report, held, outdated: desk.gates().outdated() }
+        Ended { report, held, outdated: desk.gates().outdated(), odd: None, again: None }
     }
 
     /// Waits until the next cycle is due: about `every`, longer if the directory asked for
@@ -143,7 +263,11 @@ impl Sensor {
         let config = self.fleet.config();
         let every = self.every.or_else(|| every(&config, &self.name)).unwrap_or(EVERY);
         let asked = ended.report.retry_after().unwrap_or_default();
-        let due = if ended.outdated { asked } else { jittered(every).max(asked) };
+        let due = match ended.again {
+            Some(again) => again.min(self.every.unwrap_or(again)),
+            None if ended.outdated => asked,
+            None => jittered(every).max(asked),
+        };
         let early = async {
             Clock.sleep(EARLY.max(every / 10).max(asked)).await;
             self.gates_admit(&config).await;
@@ -174,13 +298,9 @@ fn jittered(every: Duration) -> Duration {
 }
 
 fn kind<'a>(config: &'a Config, name: &SensorName) -> Option<&'a Kind> {
-    match config.sensors.get(name)? {
-        SensorConfig::Directory(directory) => Some(&directory.kind),
-    }
+    config.sensors.get(name).map(SensorConfig::kind)
 }
 
 fn every(config: &Config, name: &SensorName) -> Option<Duration> {
-    match config.sensors.get(name)? {
-        SensorConfig::Directory(directory) => Some(directory.every),
-    }
+    config.sensors.get(name)?.every()
 }

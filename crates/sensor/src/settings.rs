@@ -8,12 +8,13 @@ use serde_json::json;
 use stacks::{Address, AddressError, Network, NetworkError};
 
 use crate::{
+    desk::Post,
     letter::{LetterError, message},
     page::{Agent, payee},
 };
 
 /// Pages that one cycle reads at most: ten thousand agents.
-const PAGES_MAX: u32 = 100;
+pub(crate) const PAGES_MAX: u32 = 100;
 
 /// The settings of one directory sensor. All of them make sense.
 #[derive(Clone, Debug)]
@@ -78,6 +79,15 @@ impl Settings {
             excluded: directory.exclude.iter().map(excluded).collect::<Result<_, _>>()?,
             directory: directory.clone(),
         })
+    }
+
+    pub(crate) fn post(&self) -> Post {
+        Post {
+            sensor: self.name.clone(),
+            kind: self.directory.kind.clone(),
+            version: self.version,
+            cap_day: self.directory.cap_day,
+        }
     }
 
     /// What a cycle may do. While the gates let nothing be created, one page is enough to

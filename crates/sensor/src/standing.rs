@@ -1,7 +1,7 @@
 //! What is known of a candidate on the bus.
 
 use bus::Bus;
-use domain::{Key, Kind, SourceKey, TaskState};
+use domain::{Task, TaskState};
 use fleet::store::{self, StoreError, Versioned};
 use logic::sensor::Lookup;
 use wire::subject;
@@ -30,9 +30,7 @@ impl Standing {
     /// When the bus cannot be asked.
     pub(crate) async fn read(
         bus: &Bus,
-        kind: &Kind,
-        source_key: &SourceKey,
-        contact: Key,
+        Task { kind, source_key, contact, .. }: &Task,
     ) -> Result<Standing, StoreError> {
         let subject = subject::state(kind, source_key.key());
         let state = match store::read::<TaskState>(bus, subject::STATE, &subject).await {
@@ -52,7 +50,10 @@ impl Standing {
             return Ok(Standing { state, ..Standing::default() });
         }
         // That there is a record is enough, whatever it says.
-        let contact = bus.last(subject::RECORD, &subject::contact(contact)).await?.is_some();
+        let contact = match contact {
+            Some(key) => bus.last(subject::RECORD, &subject::contact(*key)).await?.is_some(),
+            None => false,
+        };
         let task = subject::task(kind, source_key.key());
         let taken = !contact && bus.last(subject::WORK, &task).await?.is_some();
         Ok(Standing { state, contact, taken, strange: None })

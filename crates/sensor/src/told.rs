@@ -19,6 +19,8 @@ pub(crate) struct CycleTold<'a> {
     pub(crate) number: u64,
     pub(crate) at: Timestamp,
     pub(crate) report: &'a CycleReport,
+    /// The first row of which no task can be made, and why.
+    pub(crate) odd: Option<&'a str>,
 }
 
 impl CycleTold<'_> {
@@ -46,6 +48,8 @@ impl CycleTold<'_> {
             "unknown": report.unknown,
             "in_flight": report.in_flight(),
             "ended": report.ended(),
+            "held": report.held(),
+            "odd": self.odd,
             "skipped": Value::Object(counted.collect::<Map<_, _>>()),
             "gates": report.gates,
             "pages": report.pages,
@@ -93,7 +97,8 @@ mod tests {
         let (sensor, kind) = ("aibtc-directory".parse().unwrap(), "welcome".parse().unwrap());
         let at = Timestamp::from_millis(1_773_219_600_000);
         let source = "sensor/00000000000000aa".to_owned();
-        CycleTold { sensor: &sensor, kind: Some(&kind), source, number: 7, at, report }.to_event()
+        CycleTold { sensor: &sensor, kind: Some(&kind), source, number: 7, at, report, odd: None }
+            .to_event()
     }
 
     fn report(stop: Stop) -> CycleReport {

@@ -1,28 +1,57 @@
-//! Walking through the directory's pages.
+//! Walking through the pages of a list.
 //!
-//! The list moves while it is read: who registers between two pages pushes everybody on by
-//! one, and a cache may serve pages of different ages. Neither does harm. Who is seen twice is
-//! counted once, by decoded address. Who is missed is seen by the next cycle, since every
-//! cycle starts over at the newest. And nobody is remembered as done for having been seen: only
-//! an end or contact counts (W3).
+//! The list moves while it is read: what is added between two pages pushes everything on by
+//! one, and a cache may serve pages of different ages. Neither does harm. What is seen twice is
+//! counted once, by what it is about. What is missed is seen by the next cycle, since every
+//! cycle starts over at the beginning. And nothing is remembered as done for having been seen:
+//! only an end or contact counts (W3).
 
-use logic::sensor::{Cycle, NextPage, Payee, Seen, Stop};
+use std::time::Duration;
+
+use logic::sensor::{Cycle, Found, NextPage, Seen, Stop};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    directory::Directory,
-    page::{Agent, Row},
-    told::chain,
-};
+/// A list that is read page by page.
+pub(crate) trait Source {
+    /// What makes two rows the same.
+    type Key: Ord + Clone;
+    /// What a task is made of.
+    type Work;
+
+    /// Reads the page that follows so many rows.
+    ///
+    /// # Errors
+    ///
+    /// Whatever it is, the cycle ends with it.
+    async fn page(&mut self, offset: u64) -> Result<Sheet<Self::Key, Self::Work>, Unread>;
+}
+
+/// One page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sheet<K, W> {
+    /// What each row is about; of a good one, what its task is made of.
+    pub(crate) rows: Vec<(Found<K>, Option<W>)>,
+    /// Whether there claims to be more. It may be wrong.
+    pub(crate) has_more: bool,
+}
+
+/// Why there is no page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// It says nothing about the rows in it.
+    Failed { why: String, retry_after: Option<Duration> },
+    /// It is as it was when it was last read.
+    Unchanged,
+}
 
 /// Decides about one candidate after the other.
-pub(crate) trait Desk {
+pub(crate) trait Desk<K: Ord, W> {
     /// Creates the task of a candidate, or not.
     ///
     /// # Errors
     ///
     /// When nothing more can be decided in this cycle.
-    async fn decide(&mut self, cycle: &mut Cycle, payee: Payee, agent: &Agent) -> Result<(), Stop>;
+    async fn decide(&mut self, cycle: &mut Cycle<K>, about: K, work: &W) -> Result<(), Stop>;
 
     /// Whether gates or caps let nothing more be created, so that reading on is of no use.
     fn exhausted(&self) -> bool;
@@ -30,25 +59,28 @@ pub(crate) trait Desk {
 
 /// Reads page after page and takes each candidate to the desk, until there is a reason to
 /// stop.
-pub(crate) async fn walk(
-    directory: &Directory,
-    cycle: &mut Cycle,
-    desk: &mut impl Desk,
+pub(crate) async fn walk<S: Source>(
+    source: &mut S,
+    cycle: &mut Cycle<S::Key>,
+    desk: &mut impl Desk<S::Key, S::Work>,
     shutdown: &CancellationToken,
 ) -> Stop {
     let mut offset = 0;
     loop {
-        let page = tokio::select! {
+        let sheet = tokio::select! {
             biased;
             () = shutdown.cancelled() => return Stop::Interrupted,
-            page = directory.page(offset) => page,
+            sheet = source.page(offset) => sheet,
         };
-        let page = match page {
-            Ok(page) => page,
-            Err(error) => return cycle.page_failed(chain(&error), error.retry_after()),
+        let sheet = match sheet {
+            Ok(sheet) => sheet,
+            Err(Unread::Failed { why, retry_after }) => return cycle.page_failed(why, retry_after),
+            Err(Unread::Unchanged) => return Stop::Unchanged,
         };
-        for row in &page.rows {
-            if let Err(stop) = one(row, cycle, desk).await {
+        for (found, work) in sheet.rows {
+            if let (Seen::Candidate(about), Some(work)) = (cycle.row(found), work)
+                && let Err(stop) = desk.decide(cycle, about, &work).await
+            {
                 return stop;
             }
             // Between two candidates, so that a create under way is finished.
@@ -56,26 +88,11 @@ pub(crate) async fn walk(
                 return Stop::Interrupted;
             }
         }
-        offset = match cycle.page_read(page.has_more) {
+        offset = match cycle.page_read(sheet.has_more) {
             NextPage::Read { .. } if desk.exhausted() => return Stop::PagesMax,
             NextPage::Read { offset } => offset,
             NextPage::Stop(stop) => return stop,
         };
-    }
-}
-
-async fn one(row: &Row, cycle: &mut Cycle, desk: &mut impl Desk) -> Result<(), Stop> {
-    match (cycle.row(row.found()), row) {
-        (Seen::Candidate(payee), Row::Agent(agent)) => desk.decide(cycle, payee, agent).await,
-        (_, Row::Bad { why }) => {
-            tracing::debug!(why, "bad address in the directory");
-            Ok(())
-        }
-        (_, Row::Foreign { address }) => {
-            tracing::debug!(%address, "address of another network in the directory");
-            Ok(())
-        }
-        (Seen::Skip(_) | Seen::Candidate(_), _) => Ok(()),
     }
 }
 

@@ -108,13 +108,13 @@ impl Sensor {
         let key = source_key(&self.kind, number_seen(payee));
         let (state, contact, queued) = self.standing(&key, payee).await.map_err(|_| stop())?;
         let lookup = Lookup { state: state.as_deref(), contact, queued };
-        if let Decided::Skip(reason) = cycle.weigh(payee, &lookup, &leave.verdict) {
+        if let Decided::Skip(reason) = cycle.weigh(&payee, &lookup, &leave.verdict) {
             self.exhausted |= holds_all(&reason);
             return Ok(());
         }
         let day = day_of(self.p.now());
         let reserved = self.reserve(day).await.map_err(|_| stop())?;
-        match (cycle.reserved(payee, reserved), reserved) {
+        match (cycle.reserved(&payee, reserved), reserved) {
             (Decided::Create, true) => {
                 let task = self.task(&key, payee);
                 self.create(cycle, payee, task, day, leave).await;
@@ -154,7 +154,7 @@ impl Sensor {
                 self.p.count("creates refused by the fence");
                 leave = self.ask_again().await;
             }
-            match cycle.answered(payee, answer, &leave.verdict) {
+            match cycle.answered(&payee, answer, &leave.verdict) {
                 Settled::Again => (),
                 Settled::Keep => return,
                 Settled::GiveBack => break,

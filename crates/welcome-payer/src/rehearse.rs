@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bus::{Bus, Options};
-use domain::{Config, DirectoryConfig, Handler, Key, Letter, PayerConfig, SensorConfig};
+use domain::{Config, DirectoryConfig, Handler, Key, Letter, PayerConfig};
 use stacks::{Address, Network, PrivateKey};
 
 use crate::{Args, Chain, SERVICE, inbox::Inbox};
@@ -223,8 +223,8 @@ fn scene<'a>(
 
 /// The first sensor whose kind the payer handles.
 fn paid_sensor(config: &Config) -> Option<&DirectoryConfig> {
-    let sensors = config.sensors.values().map(|SensorConfig::Directory(directory)| directory);
-    sensors.into_iter().find(|directory| {
+    let mut sensors = config.directories().map(|(_, directory)| directory);
+    sensors.find(|directory| {
         let kind = config.kinds.get(&directory.kind);
         kind.is_some_and(
             |kind| matches!(&kind.handler, Handler::Service { name } if name.as_str() == SERVICE),

@@ -1,7 +1,7 @@
 //! Whether our record of the wallet may be trusted: compared with the world before anything
 //! is signed, and again until it agrees.
 
-use domain::{Cause, Cost, Outcome, SensorConfig, Wallet};
+use domain::{Cause, Cost, Outcome, Wallet};
 use fleet::store::Versioned;
 use logic::payment::{Comparison, WalletFacts, compare};
 use tokio::sync::Mutex;
@@ -120,11 +120,8 @@ pub(crate) async fn unknown_messages(
         Err(complaint) => return Ok(Err(complaint)),
     };
     let config = desk.fleet.config();
-    let purposes: Vec<&str> = config
-        .sensors
-        .values()
-        .map(|SensorConfig::Directory(directory)| directory.purpose.as_str())
-        .collect();
+    let purposes: Vec<&str> =
+        config.directories().map(|(_, directory)| directory.purpose.as_str()).collect();
     let mut unknown = Vec::new();
     for (address, message) in sent {
         let Ok(payee) = address.parse::<stacks::Address>() else { continue };

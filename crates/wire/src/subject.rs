@@ -128,6 +128,11 @@ pub fn sensor_budget(sensor: &SensorName, day: &str) -> String {
     format!("budget.{sensor}.{day}")
 }
 
+/// What is known of a schedule's firings. One record for all sensors that run it.
+pub fn schedule(sensor: &SensorName) -> String {
+    format!("schedule.{sensor}")
+}
+
 /// What a kind has spent: one record for all payers. A word longer than what a sensor has, and
 /// so no sensor's, whatever either is called.
 pub fn spending(kind: &Kind) -> String {
@@ -190,6 +195,11 @@ pub fn event_credential(verb: &str, provider: &ProviderName) -> String {
 
 pub fn event_sensor(sensor: &SensorName) -> String {
     format!("event.sensor.cycle.{sensor}")
+}
+
+/// Firings of a schedule that were never created.
+pub fn event_unfired(sensor: &SensorName) -> String {
+    format!("event.sensor.unfired.{sensor}")
 }
 
 #[cfg(test)]

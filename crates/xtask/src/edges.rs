@@ -10,6 +10,7 @@ use crate::codegen::root;
 const EDGES: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("logic", &["domain"]),
+    ("calendar", &["domain"]),
     ("wire", &["domain"]),
     ("bus", &[]),
     ("kit", &["domain"]),
@@ -17,8 +18,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("keyring", &["domain", "logic", "wire", "bus", "kit", "fleet"]),
     ("stacks", &[]),
     ("x402", &["stacks"]),
-    ("sensor", &["domain", "logic", "wire", "bus", "kit", "fleet", "stacks"]),
     ("dispatcher", &["domain", "logic", "wire", "bus", "kit", "fleet", "keyring"]),
+    ("sensor", &["domain", "logic", "wire", "bus", "kit", "fleet", "stacks", "calendar"]),
     ("welcome-payer", &["domain", "logic", "wire", "bus", "kit", "fleet", "stacks", "x402"]),
     ("gatekeeper", &["domain", "logic", "wire", "bus", "kit", "fleet"]),
     (
@@ -34,6 +35,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "stacks",
             "x402",
             "welcome-payer",
+            "calendar",
         ],
     ),
     ("sandbox", &["domain", "kit", "stacks", "x402"]),
@@ -42,7 +44,7 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that must stay free of I/O, and what would give it away in a manifest.
-const PURE: &[&str] = &["domain", "logic", "stacks", "x402"];
+const PURE: &[&str] = &["domain", "logic", "calendar", "stacks", "x402"];
 const IMPURE: &[&str] = &["tokio", "async-nats", "reqwest", "tracing", "fastrand", "time"];
 
 /// Fails on an edge between crates that is not in the table.

@@ -19,31 +19,38 @@ pub struct Payee {
 
 /// What one cycle may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
+pub struct Plan<K: Ord = Payee> {
     pub pages_max: u32,
     /// Tasks created in one cycle, at most.
     pub cap_cycle: u32,
-    /// Never greeted, our own address among them.
-    pub excluded: BTreeSet<Payee>,
+    /// Never worked on, our own address among them.
+    pub excluded: BTreeSet<K>,
 }
 
-/// What the shell found in a row's address.
+/// What the shell found a row to be about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum Found<K = Payee> {
+    /// Without an address.
     Missing,
     /// Not an address, by shape or checksum.
     Bad,
     /// A good address of another network.
     Foreign,
-    Good(Payee),
+    /// Without the fields that its key is made of, or with ones of another type.
+    NoKey,
+    /// Its fields make no source key.
+    BadKey,
+    /// No payload can be made of it.
+    BadPayload,
+    Good(K),
 }
 
 /// What becomes of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub enum Seen<K = Payee> {
     Skip(Reason),
     /// To be looked up, then [`Cycle::weigh`]ed.
-    Candidate(Payee),
+    Candidate(K),
 }
 
 /// What is known of a candidate.
@@ -112,11 +119,12 @@ pub enum NextPage {
     Stop(Stop),
 }
 
-/// One scan of the directory. See the module for what it decides.
+/// One scan of the directory, or of any other list whose rows are told apart by a `K`. See the
+/// module for what it decides.
 #[derive(Clone, Debug)]
-pub struct Cycle {
-    plan: Plan,
-    standing: BTreeMap<Payee, Standing>,
+pub struct Cycle<K: Ord = Payee> {
+    plan: Plan<K>,
+    standing: BTreeMap<K, Standing>,
     /// Rows of the current page, and how many of them were not repeats.
     page: (u64, u64),
     offset: u64,
@@ -139,8 +147,8 @@ enum Standing {
     Decided,
 }
 
-impl Cycle {
-    pub fn new(plan: Plan) -> Self {
+impl<K: Ord + Clone> Cycle<K> {
+    pub const fn new(plan: Plan<K>) -> Self {
         Cycle {
             plan,
             standing: BTreeMap::new(),
@@ -158,26 +166,29 @@ impl Cycle {
     }
 
     /// One row of the current page.
-    pub fn row(&mut self, found: Found) -> Seen {
+    pub fn row(&mut self, found: Found<K>) -> Seen<K> {
         self.seen += 1;
         self.page.0 += 1;
-        let payee = match found {
-            Found::Good(payee) => payee,
+        let about = match found {
+            Found::Good(about) => about,
             Found::Missing => return self.skip_row(Reason::NoAddress),
             Found::Bad => return self.skip_row(Reason::BadAddress),
             Found::Foreign => return self.skip_row(Reason::WrongNetwork),
+            Found::NoKey => return self.skip_row(Reason::NoKey),
+            Found::BadKey => return self.skip_row(Reason::BadKey),
+            Found::BadPayload => return self.skip_row(Reason::BadPayload),
         };
-        if self.standing.contains_key(&payee) {
+        if self.standing.contains_key(&about) {
             self.count(Reason::Repeated);
             return Seen::Skip(Reason::Repeated);
         }
-        if self.plan.excluded.contains(&payee) {
-            self.standing.insert(payee, Standing::Decided);
+        if self.plan.excluded.contains(&about) {
+            self.standing.insert(about, Standing::Decided);
             return self.skip_row(Reason::Excluded);
         }
         self.page.1 += 1;
-        self.standing.insert(payee, Standing::Candidate);
-        Seen::Candidate(payee)
+        self.standing.insert(about.clone(), Standing::Candidate);
+        Seen::Candidate(about)
     }
 
     /// The page is read to its end; `has_more` is what the directory says.
@@ -203,61 +214,61 @@ impl Cycle {
     }
 
     /// Decides about a candidate, from states read after the verdict's token.
-    pub fn weigh(&mut self, payee: Payee, lookup: &Lookup, verdict: &Verdict) -> Decided {
-        if self.standing.get(&payee) != Some(&Standing::Candidate) {
+    pub fn weigh(&mut self, about: &K, lookup: &Lookup, verdict: &Verdict) -> Decided {
+        if self.standing.get(about) != Some(&Standing::Candidate) {
             return Decided::Skip(Reason::Repeated);
         }
         if let Some(reason) = known(lookup) {
-            return self.skip(payee, reason);
+            return self.skip(about, reason);
         }
         self.new += 1;
         if let Some(reason) = self.blocked(verdict) {
-            return self.skip(payee, reason);
+            return self.skip(about, reason);
         }
         if u64::from(self.plan.cap_cycle) <= self.taken() {
-            return self.skip(payee, Reason::CapCycle);
+            return self.skip(about, Reason::CapCycle);
         }
         self.pending += 1;
-        self.standing.insert(payee, Standing::Reserving);
+        self.standing.insert(about.clone(), Standing::Reserving);
         Decided::Reserve
     }
 
     /// Whether the reservation was granted.
-    pub fn reserved(&mut self, payee: Payee, granted: bool) -> Decided {
-        if self.standing.get(&payee) != Some(&Standing::Reserving) {
+    pub fn reserved(&mut self, about: &K, granted: bool) -> Decided {
+        if self.standing.get(about) != Some(&Standing::Reserving) {
             return Decided::Skip(Reason::Repeated);
         }
         if granted {
-            self.standing.insert(payee, Standing::Creating { tries: 1 });
+            self.standing.insert(about.clone(), Standing::Creating { tries: 1 });
             return Decided::Create;
         }
         self.pending -= 1;
-        self.skip(payee, Reason::CapDay)
+        self.skip(about, Reason::CapDay)
     }
 
     /// What the broker said; `verdict` as it stands after that answer.
-    pub fn answered(&mut self, payee: Payee, answer: Answer, verdict: &Verdict) -> Settled {
-        let Some(&Standing::Creating { tries }) = self.standing.get(&payee) else {
+    pub fn answered(&mut self, about: &K, answer: Answer, verdict: &Verdict) -> Settled {
+        let Some(&Standing::Creating { tries }) = self.standing.get(about) else {
             return Settled::Keep;
         };
         self.pending -= 1;
         match answer {
             Answer::Created => {
                 self.created += 1;
-                self.standing.insert(payee, Standing::Decided);
+                self.standing.insert(about.clone(), Standing::Decided);
                 Settled::Keep
             }
             Answer::Unknown => {
                 self.unknown += 1;
-                self.standing.insert(payee, Standing::Decided);
+                self.standing.insert(about.clone(), Standing::Decided);
                 Settled::Keep
             }
             Answer::InFlight => {
                 self.new -= 1;
-                self.skip(payee, Reason::InFlight);
+                self.skip(about, Reason::InFlight);
                 Settled::GiveBack
             }
-            Answer::FenceMoved => self.fence_moved(payee, tries, verdict),
+            Answer::FenceMoved => self.fence_moved(about, tries, verdict),
         }
     }
 
@@ -272,17 +283,17 @@ impl Cycle {
         CycleReport { seen, new, created, unknown, skipped, gates, pages, stop }
     }
 
-    fn fence_moved(&mut self, payee: Payee, tries: u32, verdict: &Verdict) -> Settled {
+    fn fence_moved(&mut self, about: &K, tries: u32, verdict: &Verdict) -> Settled {
         let reason = match self.blocked(verdict) {
             None if tries < FENCE_TRIES_MAX => {
                 self.pending += 1;
-                self.standing.insert(payee, Standing::Creating { tries: tries + 1 });
+                self.standing.insert(about.clone(), Standing::Creating { tries: tries + 1 });
                 return Settled::Again;
             }
             None => Reason::GatesUnknown,
             Some(reason) => reason,
         };
-        self.skip(payee, reason);
+        self.skip(about, reason);
         Settled::GiveBack
     }
 
@@ -309,14 +320,14 @@ impl Cycle {
         self.created.saturating_add(self.unknown).saturating_add(u64::from(self.pending))
     }
 
-    fn skip_row(&mut self, reason: Reason) -> Seen {
+    fn skip_row(&mut self, reason: Reason) -> Seen<K> {
         self.page.1 += 1;
         self.count(reason.clone());
         Seen::Skip(reason)
     }
 
-    fn skip(&mut self, payee: Payee, reason: Reason) -> Decided {
-        self.standing.insert(payee, Standing::Decided);
+    fn skip(&mut self, about: &K, reason: Reason) -> Decided {
+        self.standing.insert(about.clone(), Standing::Decided);
         self.count(reason.clone());
         Decided::Skip(reason)
     }

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use domain::GateName;
+use domain::{Fate, GateName};
 
 /// Why a row made no task.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -10,6 +10,10 @@ pub enum Reason {
     NoAddress,
     BadAddress,
     WrongNetwork,
+    /// An item without the fields of its key, or with ones that can be no part of it.
+    NoKey,
+    BadKey,
+    BadPayload,
     Excluded,
     Completed,
     Dead,
@@ -29,6 +33,8 @@ pub enum Reason {
     CapDay,
     /// The scan ended before this one was decided.
     Undecided,
+    /// A firing that is never created.
+    Unfired(Fate),
 }
 
 impl Reason {
@@ -39,6 +45,9 @@ impl Reason {
             Reason::NoAddress => "no address",
             Reason::BadAddress => "bad address",
             Reason::WrongNetwork => "wrong network",
+            Reason::NoKey => "no key",
+            Reason::BadKey => "bad key",
+            Reason::BadPayload => "bad payload",
             Reason::Excluded => "excluded",
             Reason::Completed => "completed",
             Reason::Dead => "dead",
@@ -52,6 +61,7 @@ impl Reason {
             Reason::CapCycle => "cap cycle",
             Reason::CapDay => "cap day",
             Reason::Undecided => "undecided",
+            Reason::Unfired(fate) => fate.word(),
         }
     }
 
@@ -75,6 +85,8 @@ impl fmt::Display for Reason {
 pub enum Stop {
     /// The directory has no more.
     End,
+    /// The list is as it was when it was last read, and nothing of it was left over then.
+    Unchanged,
     /// As many pages as one cycle may read.
     PagesMax,
     /// A whole page brought only rows that this cycle had seen: the directory repeats itself.
@@ -89,6 +101,7 @@ impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Stop::End => f.write_str("end"),
+            Stop::Unchanged => f.write_str("unchanged"),
             Stop::PagesMax => f.write_str("page limit"),
             Stop::Repeats => f.write_str("pages repeat"),
             Stop::Failed { why, .. } => write!(f, "stopped: {why}"),
@@ -122,6 +135,34 @@ impl CycleReport {
 
     pub fn in_flight(&self) -> u64 {
         self.skipped_for(&Reason::InFlight)
+    }
+
+    /// Held back by gates, to be looked at again.
+    pub fn held(&self) -> u64 {
+        let held = |reason: &Reason| {
+            matches!(reason, Reason::Gate(_) | Reason::Probing(_) | Reason::GatesUnknown)
+        };
+        self.skipped.iter().filter(|(reason, _)| held(reason)).map(|(_, count)| count).sum()
+    }
+
+    /// Whether the list may have something left that a task is still to be made of: then it
+    /// must be read again in full, changed or not.
+    pub fn leaves_over(&self) -> bool {
+        let left = |reason: &Reason| {
+            matches!(
+                reason,
+                Reason::Gate(_)
+                    | Reason::Probing(_)
+                    | Reason::GatesUnknown
+                    | Reason::CapCycle
+                    | Reason::CapDay
+                    | Reason::Undecided
+                    | Reason::Parked
+            )
+        };
+        !matches!(self.stop, Stop::End | Stop::Unchanged)
+            || 0 < self.unknown
+            || self.skipped.keys().any(left)
     }
 
     /// Completed, dead or withdrawn.

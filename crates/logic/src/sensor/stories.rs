@@ -52,30 +52,30 @@ fn play(cycle: &mut Cycle, agent: &str, gate: &str, answer: &str) {
     let Seen::Candidate(payee) = cycle.row(Found::Good(payee(agent))) else { return };
     let contact = agent == "friend";
     let lookup = Lookup { state: None, contact, queued: agent == "waiter" };
-    if cycle.weigh(payee, &lookup, &verdict) != Decided::Reserve {
+    if cycle.weigh(&payee, &lookup, &verdict) != Decided::Reserve {
         return;
     }
-    if cycle.reserved(payee, answer != "refused") != Decided::Create {
+    if cycle.reserved(&payee, answer != "refused") != Decided::Create {
         return;
     }
     match answer {
-        "lost" => assert_eq!(cycle.answered(payee, Answer::Unknown, &verdict), Settled::Keep),
+        "lost" => assert_eq!(cycle.answered(&payee, Answer::Unknown, &verdict), Settled::Keep),
         "queued" => {
-            assert_eq!(cycle.answered(payee, Answer::InFlight, &verdict), Settled::GiveBack);
+            assert_eq!(cycle.answered(&payee, Answer::InFlight, &verdict), Settled::GiveBack);
         }
         "moved" => while_moving(cycle, payee, &verdict),
         "moved-shut" => {
             let shut = Verdict::Blocked { gate: relay() };
-            let settled = cycle.answered(payee, Answer::FenceMoved, &shut);
+            let settled = cycle.answered(&payee, Answer::FenceMoved, &shut);
             assert_eq!(settled, Settled::GiveBack);
         }
-        _ => assert_eq!(cycle.answered(payee, Answer::Created, &verdict), Settled::Keep),
+        _ => assert_eq!(cycle.answered(&payee, Answer::Created, &verdict), Settled::Keep),
     }
 }
 
 fn while_moving(cycle: &mut Cycle, payee: Payee, verdict: &Verdict) {
     let moved = || Answer::FenceMoved;
-    let tries = (1..).take_while(|_| cycle.answered(payee, moved(), verdict) == Settled::Again);
+    let tries = (1..).take_while(|_| cycle.answered(&payee, moved(), verdict) == Settled::Again);
     assert_eq!(tries.count(), 4, "tried five times in all");
 }
 

@@ -195,7 +195,7 @@ impl World {
         let state = self.chains.get(&payee);
         let lookup = Lookup { state, contact: self.contacts.contains(&payee), queued: false };
         let greeted = lookup.contact || state.is_some_and(TaskState::ended);
-        match sensor.cycle.weigh(payee, &lookup, &verdict) {
+        match sensor.cycle.weigh(&payee, &lookup, &verdict) {
             Decided::Skip(_) => (),
             Decided::Create => panic!("nothing was reserved"),
             Decided::Reserve => {
@@ -219,7 +219,7 @@ impl World {
         if let Some(next) = next {
             self.days.insert(self.day, (seq + 1, next));
         }
-        sensor.doing = match sensor.cycle.reserved(payee, next.is_some()) {
+        sensor.doing = match sensor.cycle.reserved(&payee, next.is_some()) {
             Decided::Create => Doing::Create { payee, day: self.day, token, greeted },
             Decided::Skip(_) => Doing::Weigh,
             Decided::Reserve => panic!("reserved already"),
@@ -236,7 +236,7 @@ impl World {
             sensor.told_made += 1;
         }
         let (token, verdict) = (self.token, self.verdict());
-        sensor.doing = match sensor.cycle.answered(payee, answer, &verdict) {
+        sensor.doing = match sensor.cycle.answered(&payee, answer, &verdict) {
             Settled::Keep => Doing::Weigh,
             Settled::GiveBack => {
                 let (seq, record) = self.days[&day];

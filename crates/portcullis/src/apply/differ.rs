@@ -2,10 +2,11 @@
 
 mod models;
 mod providers;
+mod sensors;
 
 use std::collections::BTreeMap;
 
-use domain::{Budget, Config, GateConfig, Handler, KindConfig, PayerConfig, SensorConfig};
+use domain::{Budget, Config, GateConfig, Handler, KindConfig, PayerConfig};
 
 use crate::file::{spell_duration, spell_permille};
 
@@ -65,7 +66,7 @@ fn settings(config: &Config) -> Settings {
         }
     }
     for (sensor, config) in &config.sensors {
-        put(format!("sensors.{sensor}"), of_sensor(config));
+        put(format!("sensors.{sensor}"), sensors::settings(config));
     }
     if let Some(payer) = &config.payer {
         put("payer".to_owned(), of_payer(payer));
@@ -96,6 +97,7 @@ fn of_kind(kind: &KindConfig) -> Vec<(&'static str, String)> {
         ("retries.share", spell_permille(kind.retries.share_permille)),
         ("retries.floor", kind.retries.floor.to_string()),
         ("retries.per", spell_duration(kind.retries.per)),
+        ("while_closed", kind.while_closed.word().to_owned()),
     ]);
     settings.extend(kind.cost_max.map(|most| ("cost_max", most.to_string())));
     settings
@@ -138,21 +140,6 @@ fn of_gate(gate: &GateConfig) -> Vec<(&'static str, String)> {
         ("about", format!("{:?}", gate.about)),
         ("remedy", format!("{:?}", gate.remedy)),
         ("drain_max", gate.drain_max.map_or("no limit".to_owned(), |max| max.to_string())),
-    ]
-}
-
-fn of_sensor(sensor: &SensorConfig) -> Vec<(&'static str, String)> {
-    let SensorConfig::Directory(directory) = sensor;
-    vec![
-        ("directory.kind", directory.kind.to_string()),
-        ("directory.url", directory.url.clone()),
-        ("directory.network", directory.network.clone()),
-        ("directory.every", spell_duration(directory.every)),
-        ("directory.cap_cycle", directory.cap_cycle.to_string()),
-        ("directory.cap_day", directory.cap_day.to_string()),
-        ("directory.exclude", list(&directory.exclude)),
-        ("directory.purpose", directory.purpose.clone()),
-        ("directory.message", format!("{:?}", directory.message)),
     ]
 }
 

@@ -31,6 +31,7 @@ const RECORDED: &[&str] = &[
     "act.>",
     "config.>",
     "cred.>",
+    "schedule.>",
 ];
 
 /// WORK, STATE, RECORD and EVENTS.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Context as _;
 use bus::Bus;
-use domain::{Config, Key, SensorConfig, Timestamp};
+use domain::{Config, Key, Timestamp};
 use fleet::store::{Cas, compare_and_set};
 use stacks::{Address, Network};
 use wire::{message::Contact, subject};
@@ -22,7 +22,7 @@ pub(super) struct Desk<'a> {
 
 impl<'a> Desk<'a> {
     pub(super) async fn open(bus: &'a Bus, config: &Config) -> anyhow::Result<Desk<'a>> {
-        let sensors = || config.sensors.values().map(|SensorConfig::Directory(sensor)| sensor);
+        let sensors = || config.directories().map(|(_, sensor)| sensor);
         let networks = config.payer.iter().map(|payer| payer.network.as_str());
         let network = networks.chain(sensors().map(|sensor| sensor.network.as_str())).next();
         let network = network.ok_or_else(|| {

@@ -4,7 +4,7 @@ mod bus;
 mod web;
 
 use ::bus::Bus;
-use domain::{Config, PayerConfig, SensorConfig, Wallet};
+use domain::{Config, DirectoryConfig, PayerConfig, Wallet};
 use kit::Clock;
 use stacks::{Address, Network};
 
@@ -149,8 +149,7 @@ fn payer(config: &Config) -> Option<(&PayerConfig, Network)> {
 }
 
 /// The network that a sensor looks for agents of.
-fn network_of(sensor: &SensorConfig) -> Network {
-    let SensorConfig::Directory(directory) = sensor;
+fn network_of(directory: &DirectoryConfig) -> Network {
     directory.network.parse().unwrap_or(Network::Mainnet)
 }
 

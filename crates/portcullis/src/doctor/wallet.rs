@@ -1,6 +1,6 @@
 //! The wallet that pays: its key, its record, its money, and what it may spend.
 
-use domain::{Config, Handler, PayerConfig, SensorConfig, Timestamp, Wallet};
+use domain::{Config, Handler, PayerConfig, Timestamp, Wallet};
 use logic::payment::{Comparison, WalletFacts, compare};
 use stacks::{Address, Network};
 use welcome_payer::sbtc_balance;
@@ -143,11 +143,8 @@ fn exclude(purse: &Purse, config: &Config) -> Check {
     let Some(address) = purse.address.map(|address| address.to_string()) else {
         return Check::not_asked("exclude", "neither a key nor the record says who we are", "");
     };
-    let lacks = |sensor: &&SensorConfig| {
-        let SensorConfig::Directory(directory) = sensor;
-        !directory.exclude.contains(&address)
-    };
-    let lacking = config.sensors.iter().filter(|(_, sensor)| lacks(sensor));
+    let lacking =
+        config.directories().filter(|(_, directory)| !directory.exclude.contains(&address));
     let lacking: Vec<String> = lacking.map(|(name, _)| name.to_string()).collect();
     if lacking.is_empty() {
         return Check::ok("exclude", "our own address is never greeted");
@@ -171,7 +168,7 @@ fn most(payer: &PayerConfig, config: &Config) -> (u64, u64) {
             |kind| matches!(&kind.handler, Handler::Service { name } if name.as_str() == PAYER),
         )
     };
-    let caps = config.sensors.values().map(|SensorConfig::Directory(directory)| directory);
+    let caps = config.directories().map(|(_, directory)| directory);
     let caps = caps.filter(|directory| paid(&directory.kind)).map(|it| u64::from(it.cap_day));
     let payments = caps.fold(0, u64::saturating_add);
     (payments, payments.saturating_mul(payer.amount_max.get()))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{GateName, Handler, Kind, SensorName};
+use domain::{GateName, Handler, Kind, SensorConfig, SensorName, WhileClosed};
 
 use super::{
     gates::GateRead, kinds::KindRead, notes::Notes, payer::PayerRead, sensors::SensorRead,
@@ -26,6 +26,7 @@ pub(super) fn check(
     causes_are_clear(kinds, gates, notes);
     gates_are_needed(kinds, gates, notes);
     sensors_have_kinds(kinds, sensors, notes);
+    firings_are_held(kinds, sensors, notes);
     payer_needs(kinds, gates, notes);
     payer_fits(kinds, sensors, payer, notes);
 }
@@ -121,6 +122,30 @@ fn sensors_have_kinds(
             None => format!("add [kinds.{name}]"),
         };
         let text = format!("sensor `{sensor}` creates the unknown kind `{name}`; {advice}");
+        notes.problem(&kind.span, text);
+    }
+}
+
+/// What looks again by itself holds nothing back that could be dropped: it finds it once more.
+fn firings_are_held(
+    kinds: &BTreeMap<Kind, KindRead>,
+    sensors: &BTreeMap<SensorName, SensorRead>,
+    notes: &mut Notes<'_>,
+) {
+    for (sensor, read) in sensors {
+        let (Some(kind), Some(config)) = (&read.kind, &read.config) else { continue };
+        let rule = kinds.get(&kind.value).and_then(|kind| kind.config.as_ref());
+        let rule = rule.map_or(WhileClosed::Hold, |kind| kind.while_closed);
+        if rule == WhileClosed::Hold || matches!(config, SensorConfig::Schedule(_)) {
+            continue;
+        }
+        let text = format!(
+            "kind `{}` says while_closed = {:?}, which only a schedule can do: sensor `{sensor}` \
+             finds again what it could not create; leave it out, or give the schedule a kind of \
+             its own",
+            kind.value,
+            rule.word()
+        );
         notes.problem(&kind.span, text);
     }
 }

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use domain::{GateName, Handler, Kind, KindConfig, OnUnknown};
+use domain::{GateName, Handler, Kind, KindConfig, OnUnknown, WhileClosed};
 
 use super::{
     handlers::handler,
@@ -65,6 +65,7 @@ fn kind(section: &mut Section<'_>, notes: &mut Notes<'_>) -> KindRead {
     let (priority, retries) = queueing::read(section, notes);
     let free = "leave it out for a kind that costs no dollars";
     let cost_max = section.dollars("cost_max", free, notes);
+    let while_closed = section.choice("while_closed", &WhileClosed::ALL, WhileClosed::word, notes);
     let unknown = handler.as_ref().map(|handler| on_unknown(handler, section, notes));
     let config = handler.zip(unknown).map(|(handler, on_unknown)| KindConfig {
         on_unknown,
@@ -79,6 +80,7 @@ fn kind(section: &mut Section<'_>, notes: &mut Notes<'_>) -> KindRead {
         priority,
         retries,
         cost_max,
+        while_closed: while_closed.unwrap_or_default(),
     });
     KindRead { needs, span: section.span.clone(), config }
 }

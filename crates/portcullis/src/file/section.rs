@@ -279,6 +279,24 @@ impl<'t> Section<'t> {
         share.unwrap_or(otherwise)
     }
 
+    /// One of the words that there are for a setting.
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        key: &'static str,
+        all: &[T],
+        word: impl Fn(T) -> &'static str,
+        notes: &mut Notes<'_>,
+    ) -> Option<T> {
+        let text = self.text(key, notes)?;
+        let found = all.iter().copied().find(|choice| word(*choice) == text.value);
+        if found.is_none() {
+            let known: Vec<String> = all.iter().map(|it| format!("{:?}", word(*it))).collect();
+            let told = format!("`{key} = {:?}`{} is unknown", text.value, self.within());
+            notes.problem(&text.span, format!("{told}; write one of {}", known.join(", ")));
+        }
+        found
+    }
+
     /// ` in [kinds.welcome]`, or nothing at the top of the file.
     pub(super) fn within(&self) -> String {
         if self.place.is_empty() { String::new() } else { format!(" in [{}]", self.place) }

@@ -1,6 +1,10 @@
+mod http;
+mod schedule;
+
 use std::{collections::BTreeMap, time::Duration};
 
-use domain::{DirectoryConfig, Kind, SensorConfig, SensorName};
+use domain::{DirectoryConfig, Kind, SensorConfig, SensorName, Template};
+use serde_json::Value;
 use stacks::Network;
 
 use super::{
@@ -17,6 +21,8 @@ pub(super) struct SensorRead {
     pub(super) config: Option<SensorConfig>,
 }
 
+/// What a sensor may look at.
+const KINDS: [&str; 3] = ["directory", "http", "schedule"];
 /// The inbox takes no longer message: UTF-16 units, as its route counts them.
 const MESSAGE_MAX: usize = 500;
 
@@ -27,15 +33,22 @@ pub(super) fn read(
     let mut sensors = BTreeMap::new();
     for (name, mut section) in root.named("sensors", notes) {
         let span = section.span.clone();
+        let there = KINDS.iter().filter(|kind| section.has(kind)).count();
         let directory = section.section("directory", notes);
-        if directory.is_none() && !section.has("directory") {
-            let text =
-                format!("sensor `{}` has nothing to look at; add directory = {{ … }}", name.value);
-            notes.problem(&span, text);
+        let http = section.section("http", notes);
+        let schedule = section.section("schedule", notes);
+        if there != 1 {
+            let looks = if there == 0 { "has nothing to look at" } else { "is more than one" };
+            let advice = "give it one of directory = { … }, http = { … } and schedule = { … }";
+            notes.problem(&span, format!("sensor `{}` {looks}; {advice}", name.value));
         }
         section.finish(notes);
-        let Some(directory) = directory else { continue };
-        let sensor = read_directory(directory, notes);
+        let sensor = match (directory, http, schedule) {
+            (Some(directory), _, _) => read_directory(directory, notes),
+            (None, Some(list), _) => http::read(list, notes),
+            (None, None, Some(calendar)) => schedule::read(calendar, notes),
+            (None, None, None) => continue,
+        };
         match name.value.parse::<SensorName>() {
             Ok(name) => {
                 sensors.insert(name, sensor);
@@ -79,6 +92,45 @@ fn read_directory(mut section: Section<'_>, notes: &mut Notes<'_>) -> SensorRead
     let read = SensorRead { kind, network, config };
     section.finish(notes);
     read
+}
+
+/// JSON whose texts are templates over the fields that there are.
+fn payload(
+    section: &mut Section<'_>,
+    is_field: fn(&str) -> bool,
+    notes: &mut Notes<'_>,
+) -> Option<String> {
+    let word = section.text("payload", notes)?;
+    let within = section.within();
+    let mut texts = match serde_json::from_str::<Value>(word.value) {
+        Ok(value) => vec![value],
+        Err(error) => {
+            let text = format!("`payload`{within} is not JSON ({error})");
+            let advice = "write it like '{ \"id\": \"{id}\" }'";
+            notes.problem(&word.span, format!("{text}; {advice}"));
+            return None;
+        }
+    };
+    while let Some(value) = texts.pop() {
+        match value {
+            Value::Array(values) => texts.extend(values),
+            Value::Object(entries) => texts.extend(entries.into_iter().map(|(_, value)| value)),
+            Value::String(text) if text.contains(['{', '}']) => match text.parse::<Template>() {
+                Ok(template) => {
+                    for unknown in template.fields().filter(|field| !is_field(field)) {
+                        let text = format!("`payload`{within} names `{unknown}`");
+                        let known = "a firing has {time}, {date} and {sensor}";
+                        notes.problem(&word.span, format!("{text}; {known}"));
+                    }
+                }
+                Err(error) => {
+                    notes.problem(&word.span, format!("{text:?} in `payload`{within}: {error}"));
+                }
+            },
+            _ => (),
+        }
+    }
+    Some(word.value.to_owned())
 }
 
 /// The purpose is half of the key by which a payee is paid at most once.

@@ -7,6 +7,7 @@ use super::*;
 mod budgets;
 mod models;
 mod queueing;
+mod sensors;
 
 /// A small file with nothing wrong in it, for a snippet to break.
 const SOUND: &str = r#"[kinds.welcome]
@@ -56,7 +57,9 @@ fn defaults() {
         (welcome.rest, welcome.rest_max),
         (Duration::from_secs(30), Duration::from_secs(900))
     );
-    let SensorConfig::Directory(directory) = &config.sensors[&"aibtc".parse().unwrap()];
+    let SensorConfig::Directory(directory) = &config.sensors[&"aibtc".parse().unwrap()] else {
+        panic!("{:?}", config.sensors)
+    };
     assert_eq!((directory.cap_cycle, directory.cap_day), (10, 100));
     assert_eq!(directory.url, "https://aibtc.com/api");
     let payer = config.payer.unwrap();

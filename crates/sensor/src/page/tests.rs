@@ -58,6 +58,7 @@ fn odd_rows() {
             Found::Bad => "bad",
             Found::Foreign => "foreign",
             Found::Good(_) => "good",
+            other => panic!("{other:?} is nothing that an agent can be"),
         };
         assert_eq!(found, expected, "{name}: {odd}");
         assert!(matches!(rows[0], Row::Agent(_)) && rows[0] == rows[2], "{name}: others hurt");

@@ -6,12 +6,13 @@ use std::{
 
 use axum::{Router, extract::Query, http::StatusCode, response::IntoResponse, routing::get};
 use kit::Tasks;
-use logic::sensor::{Answer, CycleReport, Decided, Lookup, Plan, Reason, Verdict};
+use logic::sensor::{Answer, CycleReport, Decided, Lookup, Payee, Plan, Reason, Verdict};
 use serde_json::{Value, json};
 use stacks::{Address, Network};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::{directory::Directory, page::Agent};
 
 /// A desk at which everything goes well, until `full`.
 #[derive(Default)]
@@ -20,17 +21,17 @@ struct Eager {
     exhausted: bool,
 }
 
-impl Desk for Eager {
+impl Desk<Payee, Agent> for Eager {
     async fn decide(&mut self, cycle: &mut Cycle, payee: Payee, _: &Agent) -> Result<(), Stop> {
-        match cycle.weigh(payee, &Lookup::default(), &Verdict::Admits) {
+        match cycle.weigh(&payee, &Lookup::default(), &Verdict::Admits) {
             Decided::Reserve => (),
             _ => {
                 self.exhausted = true;
                 return Ok(());
             }
         }
-        assert_eq!(cycle.reserved(payee, true), Decided::Create);
-        cycle.answered(payee, Answer::Created, &Verdict::Admits);
+        assert_eq!(cycle.reserved(&payee, true), Decided::Create);
+        cycle.answered(&payee, Answer::Created, &Verdict::Admits);
         self.created.push(payee);
         Ok(())
     }
@@ -105,10 +106,10 @@ impl Drop for World {
 
 /// One scan with these caps.
 async fn scan_capped(url: &str, pages_max: u32, cap_cycle: u32) -> (CycleReport, Vec<Payee>) {
-    let directory = Directory::new(url, Network::Mainnet).unwrap();
+    let mut directory = Directory::new(url, Network::Mainnet).unwrap();
     let mut cycle = Cycle::new(Plan { pages_max, cap_cycle, excluded: BTreeSet::new() });
     let mut desk = Eager::default();
-    let stop = walk(&directory, &mut cycle, &mut desk, &CancellationToken::new()).await;
+    let stop = walk(&mut directory, &mut cycle, &mut desk, &CancellationToken::new()).await;
     (cycle.finish(stop), desk.created)
 }
 
@@ -254,11 +255,11 @@ async fn survives_nonsense() {
 #[tokio::test]
 async fn stops_when_told() {
     let served = serve(|offset| page(offset, 3, true)).await;
-    let directory = Directory::new(&served.url, Network::Mainnet).unwrap();
+    let mut directory = Directory::new(&served.url, Network::Mainnet).unwrap();
     let mut cycle = Cycle::new(Plan { pages_max: 9, cap_cycle: 99, excluded: BTreeSet::new() });
     let stop = CancellationToken::new();
     struct Once(CancellationToken, Eager);
-    impl Desk for Once {
+    impl Desk<Payee, Agent> for Once {
         async fn decide(&mut self, cycle: &mut Cycle, payee: Payee, a: &Agent) -> Result<(), Stop> {
             self.0.cancel();
             self.1.decide(cycle, payee, a).await
@@ -268,7 +269,7 @@ async fn stops_when_told() {
         }
     }
     let mut desk = Once(stop.clone(), Eager::default());
-    let ended = walk(&directory, &mut cycle, &mut desk, &stop).await;
+    let ended = walk(&mut directory, &mut cycle, &mut desk, &stop).await;
     assert_eq!(
         (ended, desk.1.created.len()),
         (Stop::Interrupted, 1),

@@ -1,20 +1,19 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use domain::{
-    Budget, ClosePolicy, Config, DirectoryConfig, GateConfig, GateName, Kind, KindConfig, MicroUsd,
-    OnUnknown, PayerConfig, RetryBudget, Sats, SensorConfig, SensorName,
+    Budget, ClosePolicy, Config, GateConfig, GateName, Kind, KindConfig, MicroUsd, OnUnknown,
+    PayerConfig, RetryBudget, Sats,
 };
 
 use super::{
     DecodeError, Wire, anthropic, at,
     credential::{provider_of, provider_to},
     handler::{handler_of, handler_to},
-    millis, parse, parse_all, parse_some, required, texts,
+    millis, parse, parse_all, parse_some, required,
+    sensor::{sensor_of, sensor_to, while_closed_of, while_closed_to},
+    texts,
 };
-use crate::{
-    message::AppliedConfig,
-    proto::{self, sensor_config},
-};
+use crate::{message::AppliedConfig, proto};
 
 impl Wire for AppliedConfig {
     type Proto = proto::Config;
@@ -80,6 +79,7 @@ fn kind_to(kind: &Kind, config: &KindConfig) -> proto::KindConfig {
         priority: config.priority.to_string(),
         retries: Some(config.retries.to_proto()),
         cost_max_micro_usd: config.cost_max.map(MicroUsd::get),
+        while_closed: while_closed_to(config.while_closed),
     }
 }
 
@@ -103,6 +103,7 @@ fn kind_of(kind: proto::KindConfig) -> Result<(Kind, KindConfig), DecodeError> {
             None => RetryBudget::DEFAULT,
         },
         cost_max: kind.cost_max_micro_usd.map(MicroUsd::new),
+        while_closed: while_closed_of(kind.while_closed)?,
     };
     Ok((parse("kinds.kind", &kind.kind)?, config))
 }
@@ -137,41 +138,6 @@ fn gate_of(gate: proto::GateConfig) -> Result<(GateName, GateConfig), DecodeErro
         drain_max: some(gate.drain_max),
     };
     Ok((parse("gates.gate", &gate.gate)?, config))
-}
-
-fn sensor_to(name: &SensorName, config: &SensorConfig) -> proto::SensorConfig {
-    let SensorConfig::Directory(directory) = config;
-    let directory = proto::DirectorySensor {
-        kind: directory.kind.to_string(),
-        url: directory.url.clone(),
-        network: directory.network.clone(),
-        every_ms: millis(directory.every),
-        cap_cycle: directory.cap_cycle,
-        cap_day: directory.cap_day,
-        exclude: directory.exclude.clone(),
-        purpose: directory.purpose.clone(),
-        message: directory.message.clone(),
-    };
-    proto::SensorConfig {
-        name: name.to_string(),
-        sensor: Some(sensor_config::Sensor::Directory(directory)),
-    }
-}
-
-fn sensor_of(sensor: proto::SensorConfig) -> Result<(SensorName, SensorConfig), DecodeError> {
-    let sensor_config::Sensor::Directory(directory) = required("sensors.sensor", sensor.sensor)?;
-    let config = DirectoryConfig {
-        kind: parse("sensors.kind", &directory.kind)?,
-        url: directory.url,
-        network: directory.network,
-        every: Duration::from_millis(directory.every_ms),
-        cap_cycle: directory.cap_cycle,
-        cap_day: directory.cap_day,
-        exclude: directory.exclude,
-        purpose: directory.purpose,
-        message: directory.message,
-    };
-    Ok((parse("sensors.name", &sensor.name)?, SensorConfig::Directory(config)))
 }
 
 fn payer_to(payer: &PayerConfig) -> proto::PayerConfig {

@@ -6,6 +6,7 @@ mod handler;
 mod message;
 mod payment;
 mod queueing;
+mod sensor;
 mod task;
 mod usd;
 

@@ -738,6 +738,218 @@ impl RefreshStage {
         }
     }
 }
+/// One task for each item of a list that is served as JSON.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HttpSensor {
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub url: ::prost::alloc::string::String,
+    /// JSON pointer to the list.
+    #[prost(string, tag = "3")]
+    pub items: ::prost::alloc::string::String,
+    /// JSON pointer to the URL of the next page; empty for one page.
+    #[prost(string, tag = "4")]
+    pub next: ::prost::alloc::string::String,
+    /// Template of the source key.
+    #[prost(string, tag = "5")]
+    pub key: ::prost::alloc::string::String,
+    /// JSON whose texts are templates; empty for the item as it is.
+    #[prost(string, tag = "6")]
+    pub payload: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "7")]
+    pub every_ms: u64,
+    #[prost(uint32, tag = "8")]
+    pub cap_cycle: u32,
+    #[prost(uint32, tag = "9")]
+    pub cap_day: u32,
+    #[prost(message, repeated, tag = "10")]
+    pub headers: ::prost::alloc::vec::Vec<Header>,
+}
+/// A header of a request. Secrets are named by where they lie.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Header {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub prefix: ::prost::alloc::string::String,
+    #[prost(oneof = "header::Value", tags = "3, 4, 5")]
+    pub value: ::core::option::Option<header::Value>,
+}
+/// Nested message and enum types in `Header`.
+pub mod header {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Value {
+        #[prost(string, tag = "3")]
+        Plain(::prost::alloc::string::String),
+        #[prost(string, tag = "4")]
+        File(::prost::alloc::string::String),
+        #[prost(string, tag = "5")]
+        Env(::prost::alloc::string::String),
+    }
+}
+/// One task for each time that a cron expression names.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ScheduleSensor {
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub cron: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub zone: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub payload: ::prost::alloc::string::String,
+    #[prost(enumeration = "Missed", tag = "6")]
+    pub missed: i32,
+    #[prost(uint64, tag = "7")]
+    pub late_ms: u64,
+    #[prost(uint32, tag = "8")]
+    pub held_max: u32,
+    #[prost(uint32, tag = "9")]
+    pub cap_day: u32,
+}
+/// What is known of one schedule's firings, on `schedule.<sensor>` in RECORD.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Firings {
+    #[prost(string, tag = "1")]
+    pub sensor: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub version: u64,
+    #[prost(string, tag = "3")]
+    pub rule: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "4")]
+    pub until_ms: u64,
+    #[prost(message, repeated, tag = "5")]
+    pub owed: ::prost::alloc::vec::Vec<Owed>,
+    #[prost(message, repeated, tag = "6")]
+    pub untold: ::prost::alloc::vec::Vec<Unfired>,
+}
+/// A firing that is to be created.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Owed {
+    #[prost(uint64, tag = "1")]
+    pub at_ms: u64,
+    /// The fence under which somebody may be creating it; 0 for nobody.
+    #[prost(uint64, tag = "2")]
+    pub token: u64,
+}
+/// Firings that were never created.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Unfired {
+    #[prost(enumeration = "Fate", tag = "1")]
+    pub fate: i32,
+    #[prost(uint64, tag = "2")]
+    pub count: u64,
+    #[prost(uint64, tag = "3")]
+    pub first_ms: u64,
+    #[prost(uint64, tag = "4")]
+    pub last_ms: u64,
+}
+/// What becomes of firings during which no sensor ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Missed {
+    /// Reads as skip.
+    Unspecified = 0,
+    Skip = 1,
+    Once = 2,
+    All = 3,
+}
+impl Missed {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MISSED_UNSPECIFIED",
+            Self::Skip => "MISSED_SKIP",
+            Self::Once => "MISSED_ONCE",
+            Self::All => "MISSED_ALL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MISSED_UNSPECIFIED" => Some(Self::Unspecified),
+            "MISSED_SKIP" => Some(Self::Skip),
+            "MISSED_ONCE" => Some(Self::Once),
+            "MISSED_ALL" => Some(Self::All),
+            _ => None,
+        }
+    }
+}
+/// What becomes of firings while a gate does not admit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum WhileClosed {
+    /// Reads as hold.
+    Unspecified = 0,
+    Hold = 1,
+    Drop = 2,
+    Collapse = 3,
+}
+impl WhileClosed {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "WHILE_CLOSED_UNSPECIFIED",
+            Self::Hold => "WHILE_CLOSED_HOLD",
+            Self::Drop => "WHILE_CLOSED_DROP",
+            Self::Collapse => "WHILE_CLOSED_COLLAPSE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "WHILE_CLOSED_UNSPECIFIED" => Some(Self::Unspecified),
+            "WHILE_CLOSED_HOLD" => Some(Self::Hold),
+            "WHILE_CLOSED_DROP" => Some(Self::Drop),
+            "WHILE_CLOSED_COLLAPSE" => Some(Self::Collapse),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Fate {
+    Unspecified = 0,
+    Missed = 1,
+    Dropped = 2,
+    Collapsed = 3,
+    Overflowed = 4,
+}
+impl Fate {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FATE_UNSPECIFIED",
+            Self::Missed => "FATE_MISSED",
+            Self::Dropped => "FATE_DROPPED",
+            Self::Collapsed => "FATE_COLLAPSED",
+            Self::Overflowed => "FATE_OVERFLOWED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "FATE_MISSED" => Some(Self::Missed),
+            "FATE_DROPPED" => Some(Self::Dropped),
+            "FATE_COLLAPSED" => Some(Self::Collapsed),
+            "FATE_OVERFLOWED" => Some(Self::Overflowed),
+            _ => None,
+        }
+    }
+}
 /// The configuration as applied, on `config.<version>` in RECORD.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Config {
@@ -795,6 +1007,8 @@ pub struct KindConfig {
     /// Absent for the default.
     #[prost(message, optional, tag = "61")]
     pub retries: ::core::option::Option<RetryBudget>,
+    #[prost(enumeration = "WhileClosed", tag = "50")]
+    pub while_closed: i32,
     /// The most that one attempt can cost; absent where nobody said.
     #[prost(uint64, optional, tag = "70")]
     pub cost_max_micro_usd: ::core::option::Option<u64>,
@@ -903,19 +1117,23 @@ pub struct ClosePolicy {
     #[prost(uint64, tag = "3")]
     pub within_ms: u64,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SensorConfig {
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
-    #[prost(oneof = "sensor_config::Sensor", tags = "2")]
+    #[prost(oneof = "sensor_config::Sensor", tags = "2, 50, 51")]
     pub sensor: ::core::option::Option<sensor_config::Sensor>,
 }
 /// Nested message and enum types in `SensorConfig`.
 pub mod sensor_config {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Sensor {
         #[prost(message, tag = "2")]
         Directory(super::DirectorySensor),
+        #[prost(message, tag = "50")]
+        Http(super::HttpSensor),
+        #[prost(message, tag = "51")]
+        Schedule(super::ScheduleSensor),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Config, PayerConfig, SensorConfig};
+use domain::{Config, PayerConfig};
 use futures_util::future::join_all;
 use kit::Clock;
 use stacks::{Address, Network};
@@ -34,11 +34,10 @@ pub(super) async fn get(base: &str, path: &str) -> Said<Answer> {
 
 /// The newest agents of every directory.
 pub(super) async fn directories(config: &Config) -> Vec<Directory> {
-    let ask = config.sensors.iter().map(async |(name, sensor)| {
-        let SensorConfig::Directory(directory) = sensor;
+    let ask = config.directories().map(async |(name, directory)| {
         let url = directory.url.clone();
         let said = get(&url, &format!("/agents?limit={ROWS}&offset=0")).await;
-        Directory { sensor: name.to_string(), url, network: network_of(sensor), said }
+        Directory { sensor: name.to_string(), url, network: network_of(directory), said }
     });
     join_all(ask).await
 }
