@@ -2,6 +2,7 @@
 //! outlives whoever answers for it.
 
 mod bench;
+mod examples;
 mod left_behind;
 mod nobody_knows;
 

@@ -11,6 +11,7 @@
     reason = "tests"
 )]
 
+mod anthropic;
 mod budgets;
 mod claims;
 mod cli;
@@ -20,15 +21,20 @@ mod doctor;
 mod exec;
 mod faults;
 mod fence;
+
 mod garbage;
 mod gates;
 mod harness;
 mod health;
 mod payments;
+mod queueing;
 mod reconcile;
 mod replay;
+mod scale;
 mod seats;
 mod sensor;
+mod sensors;
+mod services;
 mod setup;
 mod storm;
 mod welcomes;

@@ -11,6 +11,7 @@
 //! in the file that it was read from. No call begins with a secret whose refusal was on record
 //! when it began.
 
+mod inspect;
 mod keyring;
 mod provider;
 pub mod record;
@@ -19,5 +20,6 @@ mod secret;
 pub mod source;
 mod tell;
 
+pub use inspect::{Inspected, inspect};
 pub use keyring::{Called, Keyring, Lent, Tried};
 pub use secret::{Secret, SecretError};

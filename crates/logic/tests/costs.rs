@@ -1,5 +1,7 @@
 //! What attempts have cost: every sum is the sum of its parts, whatever it is told by.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use domain::{Cost, Kind, MicroUsd, Sats, Timestamp};
 use logic::costs::{Attempted, By, Sum, saved, sums, wasted};
 use proptest::prelude::*;

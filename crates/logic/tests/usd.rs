@@ -4,6 +4,8 @@
 //! at all, and so are an end and its cost. A witness beside it counts what the attempts have
 //! really cost, whether anybody was left to say so or not.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::{collections::BTreeMap, time::Duration};
 
 use domain::{

@@ -3,8 +3,9 @@ use std::{path::PathBuf, process::Stdio};
 use clap::{Args as ArgsOf, Parser, Subcommand};
 
 use crate::{
-    contact::ContactCommand, cost::CostArgs, doctor::DoctorArgs, exit, gate::GateCommand,
-    payment::PaymentCommand, ping::PingArgs, replay, task::TaskCommand, up, watch::WatchArgs,
+    contact::ContactCommand, cost::CostArgs, credential::CredentialCommand, doctor::DoctorArgs,
+    exit, gate::GateCommand, payment::PaymentCommand, ping::PingArgs, replay, task::TaskCommand,
+    up, watch::WatchArgs,
 };
 
 /// Operate a Portcullis fleet: its configuration, its gates and its tasks.
@@ -43,6 +44,9 @@ pub enum Command {
     /// See and add to whoever has heard from us and is never greeted again
     #[command(subcommand, after_help = exit::HELP)]
     Contact(ContactCommand),
+    /// See what providers are called with, try it, and undo a wrong refusal
+    #[command(subcommand, after_help = exit::HELP)]
+    Credential(CredentialCommand),
     /// Ask whether NATS answers, and whether everything on it has a leader
     #[command(after_help = exit::HELP)]
     Ping(PingArgs),

@@ -30,7 +30,7 @@ pub use notes::{Problem, Warning};
 pub(crate) use spend::BUDGET;
 pub(crate) use value::{nearest, parse_duration, spell_duration, spell_permille};
 
-pub(crate) use prices::spell_dollars;
+pub(crate) use prices::{parse_dollars, spell_dollars};
 
 use notes::Notes;
 use section::Section;

@@ -6,6 +6,7 @@
 //! * [`cost`]: what attempts have cost;
 //! * [`payment`]: what is on record of the money, and whether the world agrees;
 //! * [`contact`]: who is never greeted again; `ping`: ask after NATS;
+//! * [`credential`]: what providers are called with;
 //! * [`doctor`]: everything that must be so before money may move;
 //! * [`up`], [`replay`]: the whole fleet on one machine;
 //! * [`exit`]: the exit codes; [`stop`]: signals; [`out`]: stdout is data, stderr is talk.
@@ -14,6 +15,7 @@ pub mod apply;
 mod args;
 pub mod contact;
 pub mod cost;
+pub mod credential;
 pub mod doctor;
 pub mod exit;
 pub mod file;
@@ -49,6 +51,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> 
         Command::Cost(cost) => cost::run(cost).await,
         Command::Payment(payment) => payment::run(payment).await,
         Command::Contact(contact) => contact::run(contact).await,
+        Command::Credential(credential) => credential::run(credential).await,
         Command::Ping(ping) => ping::run(ping).await,
         Command::Doctor(doctor) => doctor::run(doctor).await,
         Command::Watch(watch) => watch::run(watch, &shutdown).await,

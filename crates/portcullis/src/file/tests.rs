@@ -5,7 +5,9 @@ use domain::{Blame, Handler, SensorConfig};
 use super::*;
 
 mod budgets;
+mod handlers;
 mod models;
+mod providers;
 mod queueing;
 mod sensors;
 
@@ -176,7 +178,7 @@ fn kinds() {
         "handler = { service = \"welcome-payer\" }\n",
         "",
         "p.toml:1: kind `welcome` has no handler; say who does the work: handler = { service = \
-         \"…\" }",
+         \"…\" } or handler = { exec = { command = [\"…\"] } }",
     );
 }
 

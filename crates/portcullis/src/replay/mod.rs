@@ -4,15 +4,23 @@
 mod figures;
 mod naive;
 mod ours;
+mod token;
 
-use std::{io::Write as _, path::PathBuf, time::Duration};
+use std::{
+    fmt::Display,
+    io::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context as _;
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::{out::Out, up::settings::Settings};
 
 pub use figures::{Comparison, Figures};
+pub use token::{TokenComparison, TokenExpiry, TokenFigures};
 
 /// Run an incident again, beside the loop that failed then.
 #[derive(Clone, Debug, clap::Args)]
@@ -25,6 +33,8 @@ pub struct Args {
 pub enum Incident {
     /// A relay's nonce is stuck where no health probe sees it
     NonceConflict(NonceConflict),
+    /// The token for a language model expires in mid-run
+    TokenExpiry(TokenExpiry),
 }
 
 /// The stuck nonce. With 60 agents and the naive loop it became 230 failed attempts.
@@ -81,43 +91,59 @@ impl NonceConflict {
     }
 }
 
-/// Runs both columns and prints them.
+/// Runs every column and prints them.
 ///
 /// # Errors
 ///
 /// When a program is missing, or something that must happen does not within minutes.
 pub async fn run(args: &Args, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let Incident::NonceConflict(incident) = &args.incident;
-    let comparison = compare(incident, shutdown).await?;
-    let out = Out::new(incident.json);
-    if incident.json {
-        out.data(&serde_json::to_string(&comparison).context("write JSON")?)?;
-    } else {
-        out.data(&comparison.to_string())?;
+    match &args.incident {
+        Incident::NonceConflict(incident) => {
+            let compared = within(incident.keep.as_ref(), &shutdown, async |dir: &Path| {
+                compare(incident, dir).await
+            });
+            print(&Box::pin(compared).await?, incident.json)
+        }
+        Incident::TokenExpiry(incident) => {
+            let compared = within(incident.keep.as_ref(), &shutdown, async |dir: &Path| {
+                token::compare(incident, dir).await
+            });
+            print(&Box::pin(compared).await?, incident.json)
+        }
     }
+}
+
+fn print<T: Serialize + Display>(comparison: &T, json: bool) -> anyhow::Result<()> {
+    let text = match json {
+        true => serde_json::to_string(comparison).context("write JSON")?,
+        false => comparison.to_string(),
+    };
+    Out::new(json).data(&text)?;
     Ok(())
 }
 
-/// Runs both columns.
-async fn compare(
-    incident: &NonceConflict,
-    shutdown: CancellationToken,
-) -> anyhow::Result<Comparison> {
-    let kept = incident.keep.clone();
+/// Runs the stuck nonce in `dir`, in both columns.
+async fn compare(incident: &NonceConflict, dir: &Path) -> anyhow::Result<Comparison> {
+    let portcullis = ours::run(incident, &dir.join("portcullis")).await;
+    let portcullis = portcullis.context("run the incident through Portcullis")?;
+    let naive = naive::run(incident, &dir.join("naive")).await;
+    let naive = naive.context("run the incident through the naive loop")?;
+    Ok(Comparison { portcullis, naive })
+}
+
+/// Runs something in a folder of its own, which goes when all went well and nobody keeps it.
+async fn within<T>(
+    kept: Option<&PathBuf>,
+    shutdown: &CancellationToken,
+    run: impl AsyncFnOnce(&Path) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let number = kit::fresh_number();
-    let dir =
-        kept.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("replay-{number:016x}")));
+    let made = || std::env::temp_dir().join(format!("replay-{number:016x}"));
+    let dir = kept.cloned().unwrap_or_else(made);
     std::fs::create_dir_all(&dir).context("make the folder of this replay")?;
     let dir = dir.canonicalize().context("find the folder of this replay")?;
-    let both = async {
-        let portcullis = ours::run(incident, &dir.join("portcullis")).await;
-        let portcullis = portcullis.context("run the incident through Portcullis")?;
-        let naive = naive::run(incident, &dir.join("naive")).await;
-        let naive = naive.context("run the incident through the naive loop")?;
-        Ok(Comparison { portcullis, naive })
-    };
     let result = tokio::select! {
-        result = both => result,
+        result = run(&dir) => result,
         () = shutdown.cancelled() => Err(anyhow::anyhow!("stopped before it was done")),
     };
     match (&result, kept) {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use wire::subject;
 
-use super::{folder, settings::Settings, stage::Stage};
+use super::{folder, own, settings::Settings, stage::Stage};
 use crate::exit::Ended;
 
 /// Run the main job on this machine: a private NATS server, every service, and the sandbox.
@@ -20,6 +20,21 @@ use crate::exit::Ended;
 /// gate close after one attempt, and open it with the command that is printed.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
+    /// Run this configuration instead, on a private NATS server and with the services that it
+    /// needs, and no sandbox. Commands that it names are looked for beside the file
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["agents", "relay", "calm", "heal_after_secs", "until_done", "sandbox_port"])]
+    pub file: Option<PathBuf>,
+
+    /// With `--file`: why it may drop what is not open, as `portcullis apply --note`
+    #[arg(
+        long,
+        value_name = "TEXT",
+        requires = "file",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub note: String,
+
     /// How many agents there are to welcome
     #[arg(long, default_value_t = 60)]
     pub agents: usize,
@@ -44,9 +59,10 @@ pub struct Args {
     #[arg(long)]
     pub until_done: bool,
 
-    /// Where data and logs go; emptied at each start
-    #[arg(long, default_value = ".portcullis/up")]
-    pub dir: PathBuf,
+    /// Where data and logs go [default: `.portcullis/up`, emptied at each start; with `--file`
+    /// `.portcullis/work`, which is kept]
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
 
     /// The port of the private NATS server
     #[arg(long, default_value_t = 4222)]
@@ -67,10 +83,14 @@ pub struct Args {
 ///
 /// When something does not start.
 pub async fn run(args: &Args, shutdown: CancellationToken) -> anyhow::Result<()> {
-    refuse_a_server(args)?;
+    let dir = args.dir.clone().unwrap_or_else(|| default_dir(args));
+    refuse_a_server(args, &dir)?;
     folder::free_port(args.nats_port, "--nats-port", "the NATS server")?;
+    if let Some(file) = &args.file {
+        return own::run(args, file, &dir, shutdown).await;
+    }
     folder::free_port(args.sandbox_port, "--sandbox-port", "the sandbox")?;
-    let dir = folder::prepare(&args.dir)?;
+    let dir = folder::prepare(&dir)?;
     let settings = Settings {
         agents: args.agents,
         relay: args.relay.clone(),
@@ -97,17 +117,22 @@ pub async fn run(args: &Args, shutdown: CancellationToken) -> anyhow::Result<()>
     ran
 }
 
+fn default_dir(args: &Args) -> PathBuf {
+    let folder = if args.file.is_some() { ".portcullis/work" } else { ".portcullis/up" };
+    PathBuf::from(folder)
+}
+
 /// This is a rehearsal with a world, a configuration and a server of its own. Somebody whose
 /// environment names a server may think that it runs there, or be glad that it does not.
-fn refuse_a_server(args: &Args) -> Result<(), Ended> {
+fn refuse_a_server(args: &Args, dir: &Path) -> Result<(), Ended> {
     let named = args.nats_url.as_deref().map(str::trim).filter(|url| !url.is_empty());
     // What an earlier run here has left in somebody's shell is no other server.
-    let named = named.filter(|url| folder::url_of_last_run(&args.dir).as_deref() != Some(url));
+    let named = named.filter(|url| folder::url_of_last_run(dir).as_deref() != Some(url));
     let Some(url) = named else { return Ok(()) };
     Err(Ended::refused(format!(
         "NATS_URL names the server {url}, and `portcullis up` starts one of its own, which it \
-         fills with the sandbox's configuration: unset NATS_URL to run that. To run on {url}, \
-         use `portcullis apply` and start the services with the same NATS_URL"
+         fills with the sandbox's configuration, or yours: unset NATS_URL to run that. To run on \
+         {url}, use `portcullis apply` and start the services with the same NATS_URL"
     )))
 }
 
@@ -232,6 +257,6 @@ fn narrate(event: &Stored) {
 }
 
 /// To stderr, of which nothing may be left: the terminal was closed.
-fn say(line: &str) {
+pub(super) fn say(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }

@@ -23,12 +23,37 @@ const NATS_URL: &str = "nats.url";
 ///
 /// When it holds anybody else's files, or another run uses it.
 pub(super) fn prepare(dir: &Path) -> anyhow::Result<PathBuf> {
+    let entries = check(dir)?;
+    if 0 < entries {
+        fs::remove_dir_all(dir).context("empty the folder of the last run")?;
+    }
+    make(dir, "Emptied at each start.\n")
+}
+
+/// Makes the folder, or goes on with what the last run has left in it.
+///
+/// # Errors
+///
+/// As [`prepare`].
+pub(super) fn reuse(dir: &Path) -> anyhow::Result<PathBuf> {
+    check(dir)?;
+    make(dir, "Kept from one start to the next.\n")
+}
+
+fn make(dir: &Path, mark: &str) -> anyhow::Result<PathBuf> {
+    fs::create_dir_all(dir).context("make the folder of this run")?;
+    fs::write(dir.join(MARK), mark).context("mark the folder")?;
+    dir.canonicalize().context("find the folder of this run")
+}
+
+/// How much lies in the folder, which must be of an earlier run that is over.
+fn check(dir: &Path) -> anyhow::Result<usize> {
     let entries = fs::read_dir(dir).map(|entries| entries.count()).unwrap_or(0);
     let ours = [MARK, NATS_URL].iter().any(|name| dir.join(name).is_file());
     if 0 < entries && !ours {
         let text = format!(
-            "{} holds files that `portcullis up` did not write, and it would be emptied: name \
-             another folder with --dir",
+            "{} holds files that `portcullis up` did not write, and it is not to be touched: \
+             name another folder with --dir",
             dir.display()
         );
         return Err(Ended::refused(text).into());
@@ -41,12 +66,7 @@ pub(super) fn prepare(dir: &Path) -> anyhow::Result<PathBuf> {
         );
         return Err(Ended::refused(text).into());
     }
-    if 0 < entries {
-        fs::remove_dir_all(dir).context("empty the folder of the last run")?;
-    }
-    fs::create_dir_all(dir).context("make the folder of this run")?;
-    fs::write(dir.join(MARK), "Emptied at each start.\n").context("mark the folder")?;
-    dir.canonicalize().context("find the folder of this run")
+    Ok(entries)
 }
 
 /// Writes down where this run's NATS server listens.

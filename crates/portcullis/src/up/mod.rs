@@ -3,6 +3,7 @@
 mod command;
 mod folder;
 pub mod nats;
+mod own;
 pub mod process;
 pub mod settings;
 pub mod stage;

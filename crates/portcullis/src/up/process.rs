@@ -37,6 +37,15 @@ impl Process {
     ///
     /// When the program or its log file cannot be opened.
     pub fn start(launch: Launch<'_>) -> anyhow::Result<Process> {
+        Process::start_in(launch, Path::new("."))
+    }
+
+    /// The same, where `dir` is its working directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Process::start`].
+    pub fn start_in(launch: Launch<'_>, dir: &Path) -> anyhow::Result<Process> {
         let log = launch.log_dir.join(format!("{}.log", launch.name));
         fs::create_dir_all(launch.log_dir).context("make the log folder")?;
         let file = File::options()
@@ -47,6 +56,7 @@ impl Process {
         let child = Command::new(launch.program)
             .args(launch.args.iter().map(OsStr::new))
             .envs(launch.env)
+            .current_dir(dir)
             .stdin(Stdio::null())
             .stdout(file.try_clone().context("share the log file")?)
             .stderr(file)

@@ -218,7 +218,7 @@ pub fn nats_server() -> PathBuf {
 }
 
 /// Waits until `program` gives a sign of life: it listens by then.
-async fn first_beat(beats: &mut Inbox, program: &str) -> anyhow::Result<()> {
+pub(super) async fn first_beat(beats: &mut Inbox, program: &str) -> anyhow::Result<()> {
     let its = format!("beat.{program}.");
     let heard = async {
         while !beats.next().await?.subject.starts_with(&its) {}

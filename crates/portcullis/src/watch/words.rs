@@ -1,5 +1,7 @@
 //! An event in words: what happened, to what, and the rest of it, each in its column.
 
+mod credential;
+
 use domain::Timestamp;
 use serde_json::Value;
 use wire::event::AttemptTold;
@@ -58,6 +60,7 @@ impl Words {
             (Some(told), _) => Words::attempt(&told),
             (None, "gate") if data.has("gate") => Words::gate(verb, &data),
             (None, "payment") if data.has("source_key") => Words::payment(verb, &data),
+            (None, "credential") if data.has("provider") => Words::credential(verb, &data),
             (None, "sensor") if data.has("sensor") => Words::cycle(verb, &data),
             _ => {
                 let data =

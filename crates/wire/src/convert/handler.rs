@@ -41,3 +41,30 @@ pub(super) fn handler_of(handler: kind_config::Handler) -> Result<Handler, Decod
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each handler comes back as it was; one without a command is none.
+    #[test]
+    fn handlers_come_back() {
+        let full = ExecConfig {
+            command: vec!["x".to_owned(), "--y".to_owned()],
+            dir: Some("/srv".to_owned()),
+            env: vec!["TOKEN".to_owned()],
+            output: ExecOutput::Text,
+            output_max: 300,
+        };
+        let name = || "x".parse().unwrap();
+        for handler in [
+            Handler::Service { name: name() },
+            Handler::JsonService { name: name() },
+            Handler::Exec(ExecConfig::of(vec!["x".to_owned()])),
+            Handler::Exec(full),
+        ] {
+            assert_eq!(handler_of(handler_to(&handler)).unwrap(), handler);
+        }
+        assert!(handler_of(handler_to(&Handler::Exec(ExecConfig::of(Vec::new())))).is_err());
+    }
+}

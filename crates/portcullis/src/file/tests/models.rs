@@ -76,3 +76,18 @@ fn what_would_go_wrong_at_night_is_refused_now() {
          \"claude-sonnet-4-5\"",
     );
 }
+
+/// The example that is shipped is sound, and the defaults that it shows are the real ones.
+#[test]
+fn the_shipped_prompt_job() {
+    let text = include_str!("../../../../../deploy/examples/nightly.toml");
+    let (config, warnings) = load("nightly.toml", text).unwrap();
+    assert_eq!(warnings, []);
+    let mut told = text.to_owned();
+    for key in ["attempts", "rest", "rest_max", "max_tokens", "url", "cache_read", "cache_write"] {
+        let shown = format!("\n# {key} = ");
+        assert!(told.contains(&shown), "{key} is not shown");
+        told = told.replace(&shown, &format!("\n{key} = "));
+    }
+    assert_eq!(load("nightly.toml", &told).unwrap().0, config);
+}
