@@ -191,6 +191,8 @@ async fn whatever_crashes_is_counted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_hands_one_purse() {
     let world = world("usd_day = \"500.00\"").await;
+    // This is about the record: on a slow machine a short lease would be over meanwhile.
+    world.apply(&config("usd_day = \"500.00\"").replace("lease = \"2s\"", "lease = \"60s\"")).await;
     let echo = Echo::start(&world.bus, "echo", |_, _| Says::Outcome(costing(2))).await;
     let _gatekeeper = world.spawn("gatekeeper", &[]);
     queue(&world, 0..200).await;

@@ -17,11 +17,12 @@ mod claims;
 mod cli;
 mod cluster;
 mod conformance;
+mod costs;
+mod credentials;
 mod doctor;
 mod exec;
 mod faults;
 mod fence;
-
 mod garbage;
 mod gates;
 mod harness;

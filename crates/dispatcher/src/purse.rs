@@ -5,7 +5,11 @@
 //! without such a budget never touch it. The attempts of one process take turns, so that of many
 //! slots only as many race for the record as there are dispatchers.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use bus::{Bus, Expect, Put};
 use domain::{Config, Key, Kind, Task, TaskState, UsdHold, UsdSpending};
@@ -37,6 +41,9 @@ pub(crate) enum Money {
 /// What this process wrote last, by kind: most of the time it still stands there.
 pub(crate) type Known = BTreeMap<Kind, Versioned<UsdSpending>>;
 
+/// Attempts for which something was held as they had ended.
+type Suspects = BTreeSet<(Kind, Key, u32)>;
+
 /// How often the end of an attempt is written again because others wrote to the record; then it
 /// is written alone, before its lease runs out.
 const TRIES: u32 = 20;
@@ -44,8 +51,9 @@ const TRIES: u32 = 20;
 const TURN_WITHIN: Duration = Duration::from_millis(300);
 /// How often what it cost is counted again after that.
 const LATER_TRIES: u32 = 100;
-/// How often each dispatcher looks for what is held for nobody, give or take half.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How often each dispatcher looks for what is held for nobody, give or take half. What it finds
+/// twice is: whoever wrote an end alone counts it right after.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// What `claim` is to hold, which is about to be written.
 pub(crate) async fn hold(
@@ -187,6 +195,7 @@ async fn settled(
 
 /// Looks, every now and then, for what is held for attempts that somebody else has ended.
 pub(crate) async fn keep(desk: Arc<Desk>, until: CancellationToken) {
+    let mut suspects = Suspects::new();
     loop {
         let pause = LOOK_EVERY.mul_f64(0.5 + kit::chance());
         tokio::select! {
@@ -194,9 +203,10 @@ pub(crate) async fn keep(desk: Arc<Desk>, until: CancellationToken) {
             () = desk.fleet.clock.sleep(pause) => (),
         }
         let config = desk.fleet.config();
+        let before = std::mem::take(&mut suspects);
         for (kind, budget) in &config.budgets {
             if budget.limits_usd()
-                && let Err(error) = sweep(&desk, kind).await
+                && let Err(error) = sweep(&desk, kind, &before, &mut suspects).await
             {
                 desk.grumble("look for what is held for nobody", error);
             }
@@ -204,7 +214,12 @@ pub(crate) async fn keep(desk: Arc<Desk>, until: CancellationToken) {
     }
 }
 
-async fn sweep(desk: &Desk, kind: &Kind) -> Result<(), StoreError> {
+async fn sweep(
+    desk: &Desk,
+    kind: &Kind,
+    before: &Suspects,
+    suspects: &mut Suspects,
+) -> Result<(), StoreError> {
     let bus = &desk.fleet.bus;
     // The record first: whoever ends an attempt after that moves it, and this is refused.
     let found = read(bus, kind).await?;
@@ -212,7 +227,12 @@ async fn sweep(desk: &Desk, kind: &Kind) -> Result<(), StoreError> {
     for hold in &found.value.held {
         let chain = subject::state(kind, hold.task);
         let chain = store::read::<TaskState>(bus, subject::STATE, &chain).await?;
+        let suspect = (kind.clone(), hold.task, hold.attempt);
         if !stale(hold, chain.as_ref().map(|chain| &chain.value)) {
+            continue;
+        }
+        if !before.contains(&suspect) {
+            suspects.insert(suspect);
             continue;
         }
         let now = desk.fleet.clock.now();

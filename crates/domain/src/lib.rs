@@ -58,7 +58,7 @@ pub use priority::{Priority, PriorityError};
 pub use retry::{RetriesSpent, RetryBudget, RetrySlice};
 pub use seat::{DrainPace, Row, Seat};
 pub use sensor::{HeaderConfig, HeaderValue, HttpConfig, Missed, ScheduleConfig, WhileClosed};
-pub use task::{Claim, Cost, Outcome, Phase, Task, TaskState, event_id};
+pub use task::{Claim, Cost, Created, Outcome, Phase, Task, TaskState, event_id};
 pub use template::{Template, TemplateError};
 pub use time::Timestamp;
 pub use usd::{UsdHold, UsdLeft, UsdSpending};

@@ -25,6 +25,13 @@ pub struct Task {
     pub follows: Option<Box<Lineage>>,
 }
 
+/// Who created a task, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Created {
+    pub by: String,
+    pub at: Timestamp,
+}
+
 /// Where a task stands: the newest link of its chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskState {
@@ -169,6 +176,10 @@ pub fn event_id(kind: &Kind, key: Key, attempt: u32, verb: &str) -> String {
 }
 
 impl Task {
+    pub fn created(&self) -> Created {
+        Created { by: self.created_by.clone(), at: self.created_at }
+    }
+
     pub fn key(&self) -> Key {
         self.source_key.key()
     }

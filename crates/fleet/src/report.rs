@@ -27,8 +27,15 @@ pub fn attempt_told(holder: &HolderId, state: &TaskState, report: &Report) -> At
         credential: state.credential.clone(),
         admitted: report.admitted.clone(),
         canary: report.canary.clone(),
+        begun: report.begun,
+        created: report.created.clone(),
     };
-    match report.told.clone() {
+    tell(&mut event, report.told.clone());
+    event
+}
+
+fn tell(event: &mut AttemptTold, told: Told) {
+    match told {
         Told::Completed { effect, cost } => {
             (event.effect, event.cost) = (effect, cost);
         }
@@ -51,10 +58,12 @@ pub fn attempt_told(holder: &HolderId, state: &TaskState, report: &Report) -> At
             event.cause = why.starts_with(STALE).then(|| Cause::known(STALE));
             (event.verb, event.evidence) = (AttemptVerb::Withdrawn, format!("by {by}: {why}"));
         }
+        Told::Revived { by, note } => {
+            (event.verb, event.evidence) = (AttemptVerb::Revived, format!("by {by}: {note}"));
+        }
         Told::Parked { cause, evidence } => {
             event.verb = AttemptVerb::Parked;
             (event.cause, event.evidence) = (Some(cause), evidence);
         }
     }
-    event
 }

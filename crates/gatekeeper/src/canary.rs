@@ -168,6 +168,8 @@ async fn conclude(
         admitted: vec![Admission { gate: gate.name.clone(), epoch: gate.epoch, seq }],
         canary: vec![gate.name.clone()],
         credential: None,
+        begun: None,
+        created: None,
     };
     match ended {
         Ended::Completed { effect } => {

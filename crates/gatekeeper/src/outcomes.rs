@@ -129,7 +129,11 @@ async fn settle(keeper: &Keeper, told: &AttemptTold, delivered: u64) -> anyhow::
                 failed(keeper, &gate, &seen, told).await?;
             }
         }
-        AttemptVerb::Dead | AttemptVerb::Withdrawn | AttemptVerb::Held | AttemptVerb::Parked => (),
+        AttemptVerb::Dead
+        | AttemptVerb::Withdrawn
+        | AttemptVerb::Held
+        | AttemptVerb::Parked
+        | AttemptVerb::Revived => (),
     }
     Ok(())
 }

@@ -162,6 +162,8 @@ mod tests {
             admitted: Vec::new(),
             canary: Vec::new(),
             credential: None,
+            begun: None,
+            created: None,
         };
         let teller = Teller { source: "gatekeeper/1".to_owned(), now: Timestamp::from_millis(9) };
         event(teller, gate, told, Some(&about)).id

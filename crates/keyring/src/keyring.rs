@@ -97,7 +97,10 @@ impl Keyring {
                     let used = loan.used.clone();
                     tracing::info!(credential = %used, "calls with");
                     let (why, evidence) = match call(lent).await {
-                        Tried::Answered(answer) => return Called::Answered { answer, used },
+                        Tried::Answered(answer) => {
+                            provider.served(&loan);
+                            return Called::Answered { answer, used };
+                        }
                         Tried::Refused { why, evidence } => (why, evidence),
                     };
                     tried.insert(used.fingerprint, why);

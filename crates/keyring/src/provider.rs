@@ -10,7 +10,8 @@ use std::{
 };
 
 use domain::{
-    CredentialSource, Epoch, Fingerprint, ProviderConfig, ProviderName, Refusal, Timestamp,
+    CredentialConfig, CredentialSource, Epoch, Fingerprint, ProviderConfig, ProviderName, Refusal,
+    Timestamp,
 };
 use fleet::{
     Fleet,
@@ -42,6 +43,8 @@ struct Known {
     ring: Ring,
     /// By place in the list.
     readings: Vec<Option<Reading>>,
+    /// Places whose file others than its owner may read, as was said.
+    exposed: BTreeSet<usize>,
 }
 
 /// Whether a call waits for an exchange that another dispatcher makes.
@@ -61,7 +64,8 @@ impl Provider {
     pub(crate) fn new(name: ProviderName, config: ProviderConfig) -> Self {
         let ring = Ring::new(name.clone(), &config);
         let count = config.credentials.len();
-        let known = Mutex::new(Known { ring, readings: vec![None; count] });
+        let known =
+            Mutex::new(Known { ring, readings: vec![None; count], exposed: BTreeSet::new() });
         let ran = tokio::sync::Mutex::new(vec![None; count]);
         Provider { name, config, known, ran, exchanging: tokio::sync::Mutex::default() }
     }
@@ -81,8 +85,21 @@ impl Provider {
     async fn read(&self, fleet: &Fleet, slot: usize) {
         let Some(credential) = self.config.credentials.get(slot) else { return };
         let read = source::read(credential).await;
+        if read.is_ok() {
+            self.warn_if_exposed(slot, credential);
+        }
         let effects = self.known().on_read(slot, &self.name, read, fleet.clock.now());
         self.obey_told(fleet, effects).await;
+    }
+
+    fn warn_if_exposed(&self, slot: usize, credential: &CredentialConfig) {
+        let CredentialSource::File { path, .. } = &credential.source else { return };
+        if source::exposed_to_others(path) != Some(true) {
+            self.known().exposed.remove(&slot);
+        } else if self.known().exposed.insert(slot) {
+            let (file, provider) = (path.display(), &self.name);
+            tracing::warn!(%provider, %file, "others than its owner may read it: chmod 600");
+        }
     }
 
     /// Runs a command now.
@@ -142,6 +159,11 @@ impl Provider {
     fn not_confirmed(&self, error: &dyn std::fmt::Display) {
         let provider = &self.name;
         tracing::warn!(%provider, %error, "what is on record of a credential cannot be read");
+    }
+
+    /// The provider took what it was lent.
+    pub(crate) fn served(&self, loan: &Loan) {
+        self.known().ring.on_served(loan);
     }
 
     /// The provider refused what it was lent.

@@ -31,7 +31,7 @@ use domain::{
 };
 
 pub use choice::{Choice, Loan, State};
-pub use exchange::{AGAIN_AFTER, ASKED_MAX, Exchange, on_exchange_record};
+pub use exchange::{AGAIN_AFTER, ASKED_MAX, Exchange, FRESH_FOR, on_exchange_record};
 pub use told::Told;
 
 /// What was found where a credential lies.
@@ -102,6 +102,9 @@ struct Slot {
     found: Found,
     /// Of a command: what it printed is no good, and it was not run again since.
     stale: bool,
+    /// It has served here, or lay there when this process began. What was put there since and
+    /// is refused at once is not exchanged: the next one would fare no better, without end.
+    proven: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -123,6 +126,7 @@ impl Ring {
             refresh_before: credential.refresh.as_ref().map(|refresh| refresh.before),
             found: Found::Unread,
             stale: true,
+            proven: false,
         };
         Ring {
             provider,
@@ -146,13 +150,18 @@ impl Ring {
             return Vec::new();
         }
         let before = std::mem::replace(&mut place.found, found);
+        let same = matches!(
+            (&before, &self.slots[slot].found),
+            (Found::Secret(before), Found::Secret(now)) if before.fingerprint == now.fingerprint
+        );
+        self.slots[slot].proven = before == Found::Unread || (same && self.slots[slot].proven);
         let used = self.used(slot);
         if let (Found::Secret(_), Found::Secret(Seen { refresh: Some(token), .. })) =
             (&before, &self.slots[slot].found)
         {
             // However short its life is, a fresh one is not exchanged at once for the next.
             let from = self.exchanges.entry(*token).or_insert(Some(now));
-            *from = from.map(|from| from.max(now.after(AGAIN_AFTER)));
+            *from = from.map(|from| from.max(now.after(FRESH_FOR)));
         }
         match (&before, &self.slots[slot].found, used) {
             (Found::Unread, Found::Secret(_), _) => Vec::new(),
@@ -204,6 +213,15 @@ impl Ring {
     /// The provider's gate was opened last under this epoch.
     pub fn on_opening(&mut self, epoch: Epoch) {
         self.opening = self.opening.max(epoch);
+    }
+
+    /// The provider took what it was lent.
+    pub fn on_served(&mut self, loan: &Loan) {
+        let Some(place) = self.slots.get_mut(loan.slot) else { return };
+        if matches!(&place.found, Found::Secret(seen) if seen.fingerprint == loan.used.fingerprint)
+        {
+            place.proven = true;
+        }
     }
 
     /// The provider refused what it was lent.

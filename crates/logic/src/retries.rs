@@ -68,11 +68,10 @@ pub fn report(
     now: Timestamp,
 ) -> RetriesSpent {
     let width = millis(width(budget));
-    let aligned = Timestamp::from_millis(now.as_millis() / width * width);
-    let newest = spent.slices.last().map_or(aligned, |slice| slice.from);
-    let from = aligned.max(newest);
+    let from = Timestamp::from_millis(now.as_millis() / width * width);
     let counts = |slice: &&RetrySlice| now < over(slice, budget);
     let mut slices: Vec<RetrySlice> = spent.slices.iter().filter(counts).copied().collect();
+    // A clock that is behind counts on into the newest.
     if slices.last().is_none_or(|slice| slice.from < from) {
         slices.push(RetrySlice { from, first: 0, repeated: 0 });
     }

@@ -8,12 +8,12 @@ use proptest::prelude::*;
 
 fn attempted(kind: u8, cause: Option<&str>, blame: u8, micro: u64) -> Attempted {
     Attempted {
-        kind: format!("kind{kind}").parse().unwrap(),
-        source_key: format!("task/{}", micro % 3).parse().unwrap(),
+        kind: format!("kind{kind}").parse().expect("a name"),
+        source_key: format!("task/{}", micro % 3).parse().expect("a name"),
         at: Timestamp::from_millis(u64::from(blame) * 86_400_000),
-        cause: cause.map(|cause| cause.parse().unwrap()),
+        cause: cause.map(|cause| cause.parse().expect("a name")),
         charged: blame == 0,
-        gate: (blame == 1).then(|| "anthropic".parse().unwrap()),
+        gate: (blame == 1).then(|| "anthropic".parse().expect("a name")),
         credential: None,
         cost: Cost {
             micro_usd: MicroUsd::new(micro),

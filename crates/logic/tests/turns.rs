@@ -215,6 +215,26 @@ fn one_slot_deals_four_two_one() {
     }
 }
 
+/// A slot that came back unused was no turn, and no reward either.
+#[test]
+fn an_unused_slot_is_no_turn() {
+    let mut world = World::new(1, &[Priority::Low, Priority::Low]);
+    let mut given = [0; 2];
+    for _ in 0..40 {
+        let at = world.give().unwrap();
+        world.held[at] -= 1;
+        if at == 0 && given[0] % 2 == 0 && given[0] < given[1] {
+            let (kind, priority) = world.kinds[0].clone();
+            world.turns.unused(&kind, priority);
+            let again = world.give().unwrap();
+            assert_eq!(again, 0, "it is still its turn");
+            world.held[again] -= 1;
+        }
+        given[at] += 1;
+    }
+    assert_eq!(given, [20, 20]);
+}
+
 /// Two kinds of low priority that share the one slot left to them take turns in it, although a
 /// busy kind passes them both again and again.
 #[test]

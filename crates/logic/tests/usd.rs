@@ -23,11 +23,11 @@ fn usd(micro: u64) -> MicroUsd {
 }
 
 fn kind() -> Kind {
-    "nightly".parse().unwrap()
+    "nightly".parse().expect("a kind")
 }
 
 fn source(task: u8) -> SourceKey {
-    format!("nightly/{task}").parse().unwrap()
+    format!("nightly/{task}").parse().expect("a source key")
 }
 
 fn hold(task: u8, attempt: u32, most: u64) -> UsdHold {
@@ -316,7 +316,7 @@ impl World {
             if stale(&hold, chain) {
                 let toll = Toll::Unknown;
                 let next = settle(&self.spending, hold.task, hold.attempt, toll, self.now);
-                self.write(next.unwrap());
+                self.write(next.expect("it was held"));
             }
         }
     }

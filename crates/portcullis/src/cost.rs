@@ -8,6 +8,8 @@ mod show;
 mod told;
 mod window;
 
+pub(crate) use told::Move;
+
 use bus::Bus;
 use clap::{Args, ValueEnum};
 use kit::Clock;

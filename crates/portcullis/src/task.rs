@@ -11,6 +11,7 @@ mod phase;
 mod put;
 mod retry;
 pub(crate) mod standing;
+mod story;
 mod times;
 mod walk;
 mod withdraw;

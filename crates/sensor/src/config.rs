@@ -2,10 +2,11 @@ use std::time::Duration;
 
 use domain::SensorName;
 
-/// Finds new agents in the directory and creates a task for each, as long as the gates admit.
+/// Finds work and creates its tasks, as long as the gates admit: new agents in the directory, the
+/// items of lists over HTTP, and what is due by a schedule.
 ///
-/// Runs every directory sensor of the applied configuration. Safe to run more than once: the
-/// broker refuses a second task for the same agent, and the caps of a day are shared.
+/// Runs every sensor of the applied configuration. Safe to run more than once: the broker refuses
+/// a second task for the same source key, and the caps of a day are shared.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(version)]
 pub struct Args {
@@ -22,11 +23,12 @@ pub struct Args {
     #[arg(long, value_name = "NAME", env = "SENSOR_ONLY")]
     pub only: Option<SensorName>,
 
-    /// Run one cycle and exit: 0 when the directory was read, 1 when it was not
+    /// Run one cycle of each and exit: 0 when all were read, 1 when one was not
     #[arg(long)]
     pub once: bool,
 
-    /// Time between cycles in place of the configured one, e.g. 500ms, 30s, 5m
+    /// Time between cycles in place of the configured one, e.g. 500ms, 30s, 5m; for a schedule,
+    /// the longest between two looks at the clock
     #[arg(long, value_name = "TIME", env = "SENSOR_EVERY", value_parser = time)]
     pub every: Option<Duration>,
 }

@@ -55,12 +55,12 @@ const GRACE: Duration = Duration::from_secs(20);
 /// For the first read of the gates. A cycle that starts without it creates nothing.
 const GATES_WITHIN: Duration = Duration::from_secs(5);
 
-/// Runs every directory sensor of the configuration until `shutdown`, or one cycle of each.
+/// Runs every sensor of the configuration until `shutdown`, or one cycle of each.
 ///
 /// # Errors
 ///
-/// When the fleet cannot be joined, `--only` names no sensor, or, with `--once`, a directory
-/// could not be read.
+/// When the fleet cannot be joined, `--only` names no sensor, or, with `--once`, a cycle
+/// failed.
 pub async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     let fleet = tokio::select! {
         joined = Fleet::join(&args.nats, "sensor") => joined.context("join the fleet")?,

@@ -31,7 +31,8 @@ use crate::{
 
 /// The longest between two looks: clocks are set, and others may leave something undone.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// Between looks while something is owed that could not be created.
+/// Between looks while the end of a create is open. What a gate or a cap holds back waits longer:
+/// it is looked for with each look, and whoever waits for a gate hears of it.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// One schedule, as the configuration has it.
@@ -79,6 +80,8 @@ struct Outcome {
     done: BTreeSet<Timestamp>,
     /// Of which there is no trace, and what keeps it from being created.
     absent: BTreeMap<Timestamp, Reason>,
+    /// Whether the end of a create is open.
+    open: bool,
 }
 
 impl<'a> Clockwork<'a> {
@@ -143,7 +146,7 @@ impl<'a> Clockwork<'a> {
             count(&mut report, Reason::Unfired(entry.fate), entry.count);
         }
         self.tell(&record.untold).await?;
-        Ok(Look { again: self.again(&record), report, outdated })
+        Ok(Look { again: self.again(found.open), report, outdated })
     }
 
     /// What is due, stored; and what was given up for it. `None` under an old configuration.
@@ -186,7 +189,8 @@ impl<'a> Clockwork<'a> {
                 Ok(Became::None(reason @ (Reason::Gate(_) | Reason::Probing(_)))) => {
                     found.absent.insert(at, reason);
                 }
-                Ok(Became::None(_) | Became::Unknown | Became::Overtaken) => (),
+                Ok(Became::Unknown | Became::Overtaken) => found.open = true,
+                Ok(Became::None(_)) => (),
                 Err(stop) => return Ok((found, stop)),
             }
         }
@@ -292,10 +296,10 @@ impl<'a> Clockwork<'a> {
         })
     }
 
-    fn again(&self, record: &Firings) -> Duration {
+    fn again(&self, open: bool) -> Duration {
         let now = self.fleet.clock.now();
         let next = self.calendar.next(now).map(|next| next.since(now));
-        let most = if record.owed.is_empty() { LOOK_EVERY } else { LOOK_AGAIN };
+        let most = if open { LOOK_AGAIN } else { LOOK_EVERY };
         // A little later rather than a little earlier.
         next.map_or(most, |next| most.min(next + Duration::from_millis(5)))
     }

@@ -34,6 +34,8 @@ const EVERY: Duration = Duration::from_secs(60);
 /// The least between a cycle that was cut short and one that is early because the gates admit
 /// again; a tenth of the usual time if that is longer.
 const EARLY: Duration = Duration::from_secs(5);
+/// The same between looks at a calendar.
+const LOOK_EARLY: Duration = Duration::from_millis(500);
 /// Between looks at a calendar of which one failed.
 const LOOK_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// For telling of the last cycle, if the bus is gone too.
@@ -268,8 +270,13 @@ impl Sensor {
             None if ended.outdated => asked,
             None => jittered(every).max(asked),
         };
+        // A look at a calendar asks nobody outside.
+        let least = match ended.again {
+            Some(_) => LOOK_EARLY,
+            None => EARLY.max(every / 10).max(asked),
+        };
         let early = async {
-            Clock.sleep(EARLY.max(every / 10).max(asked)).await;
+            Clock.sleep(least).await;
             self.gates_admit(&config).await;
         };
         tokio::select! {

@@ -301,6 +301,8 @@ mod tests {
             admitted: Vec::new(),
             canary: Vec::new(),
             credential: None,
+            begun: None,
+            created: None,
         }
     }
 

@@ -118,6 +118,8 @@ pub(crate) async fn failure(
         cost: Cost::ZERO,
         credential: None,
         canary: Vec::new(),
+        begun: None,
+        created: None,
     };
     let told = fleet.tell(&Event { source: fleet.source(), ..told.to_event() }).await;
     if let Err(error) = &told {
@@ -152,6 +154,8 @@ pub(crate) fn failed(
         admitted: request.admitted.clone(),
         canary: Vec::new(),
         credential: None,
+        begun: None,
+        created: None,
     }
 }
 

@@ -174,7 +174,7 @@ pub fn event_failure(kind: &Kind, cause: &Cause) -> String {
     format!("event.failure.{kind}.{cause}")
 }
 
-/// `verb` is one of completed, dead, withdrawn, held, parked.
+/// `verb` is one of completed, dead, withdrawn, held, parked, revived.
 pub fn event_task(verb: &str, kind: &Kind) -> String {
     format!("event.task.{verb}.{kind}")
 }

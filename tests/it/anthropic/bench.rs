@@ -114,13 +114,14 @@ output = "15.00"
         tokio::time::timeout(PATIENCE, followed).await.expect("a dispatcher beats in time");
     }
 
-    /// A person logs in again: a fresh token on disk. The one before is dead.
-    pub(crate) async fn renew(&self) {
+    /// A person logs in again: a fresh token on disk, and what it is. The one before is dead.
+    pub(crate) async fn renew(&self) -> String {
         let issued = self.issue("oauth", "bearer").await;
         let held = json!({"claudeAiOauth": {"accessToken": issued["secret"]}});
         let new = self.token.with_extension("new");
         fs::write(&new, held.to_string()).unwrap();
         fs::rename(new, &self.token).unwrap();
+        issued["secret"].as_str().unwrap().to_owned()
     }
 
     /// The token dies, once it has served so many more calls.

@@ -28,6 +28,14 @@ async fn a_prompt_is_filled_and_answered() {
     let state = bench.world.phase("free", "f/1", "completed").await;
     let Phase::Completed { effect } = &state.phase else { panic!("{state:?}") };
     assert!(effect.ends_with(" (cut off at max_tokens = 2): You aske"), "{effect}");
+
+    // Whatever repeats the secret, it is not kept.
+    let secret = bench.renew().await;
+    bench.control("faults", json!({ "answer": format!("<{secret}>") })).await;
+    assert_eq!(bench.add("free", "f/echo", json!({"prompt": "x"})).await, Some(0));
+    let state = bench.world.phase("free", "f/echo", "completed").await;
+    let Phase::Completed { effect } = &state.phase else { panic!("{state:?}") };
+    assert!(effect.ends_with(": <…>"), "{effect}");
 }
 
 /// What is the task's own is charged, until its attempts are spent; a model that does not exist

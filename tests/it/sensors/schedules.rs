@@ -10,7 +10,6 @@ use wire::subject;
 use super::{close, config, keys, open, told};
 use crate::harness::{World, eventually};
 
-const SECOND: u64 = 1_000;
 const HOUR: u64 = 3_600_000;
 
 /// A schedule that fires each second, of a kind with this rule.
@@ -157,6 +156,21 @@ async fn of_collapsed_firings_the_newest_is_created() {
     assert!(given_up.values().all(|fate| fate == "collapsed"), "{given_up:?}");
 }
 
+/// As if no sensor had run for three hours: until when the firings are decided on.
+async fn down_for_three_hours(world: &World, rules: &[&str]) -> u64 {
+    let mut begun = 0;
+    for rule in rules {
+        let Versioned { mut value, seq } = record(world, rule).await.unwrap();
+        value.until = Timestamp::from_millis(value.until.as_millis() - 3 * HOUR);
+        begun = value.until.as_millis();
+        let subject = subject::schedule(&rule.parse().unwrap());
+        let bus = &world.bus;
+        let written = store::compare_and_set(bus, subject::RECORD, &subject, &value, seq).await;
+        assert!(matches!(written, Ok(Cas::Stored(_))), "{written:?}");
+    }
+    begun
+}
+
 /// While nothing ran, firings were missed: none of them is created, the newest, or all, as the
 /// schedule says. A schedule that is new has no past.
 #[tokio::test(flavor = "multi_thread")]
@@ -176,26 +190,13 @@ async fn missed_firings() {
     sensor.stop(std::time::Duration::from_secs(10)).await;
     assert_eq!(keys(&world).await, [""; 0], "it had a past");
 
-    let mut begun = 0;
-    for rule in rules {
-        let Versioned { mut value, seq } = record(&world, rule).await.unwrap();
-        // As if everything had been down for three hours.
-        value.until = Timestamp::from_millis(value.until.as_millis() - 3 * HOUR);
-        begun = value.until.as_millis();
-        let subject = subject::schedule(&rule.parse().unwrap());
-        let bus = &world.bus;
-        let written = store::compare_and_set(bus, subject::RECORD, &subject, &value, seq).await;
-        assert!(matches!(written, Ok(Cas::Stored(_))), "{written:?}");
-    }
+    let begun = down_for_three_hours(&world, &rules).await;
     let _sensor = world.spawn("sensor", &[]);
-    let due = |from: u64, to: u64| (from / HOUR + 1..=to / HOUR).map(|hour| hour * HOUR);
+    let due = begun / HOUR + 1..=kit::Clock.now().as_millis() / HOUR;
+    let expected: Vec<u64> = due.map(|hour| hour * HOUR).collect();
     let key = |rule: &str, at: u64| {
-        format!(
-            "{rule}/{}Z",
-            Timestamp::from_millis(at / SECOND * SECOND).to_string().split('.').next().unwrap()
-        )
+        format!("{rule}/{}", Timestamp::from_millis(at).to_string().replace(".000Z", "Z"))
     };
-    let expected: Vec<u64> = due(begun, kit::Clock.now().as_millis()).collect();
     let newest = *expected.last().unwrap();
     let mut wanted: Vec<String> = expected.iter().map(|at| key("all", *at)).collect();
     wanted.push(key("once", newest));

@@ -115,6 +115,8 @@ fn parked(desk: &Desk, kind: &Kind, about: &str, cause: Cause, evidence: String)
         admitted: Vec::new(),
         canary: Vec::new(),
         credential: None,
+        begun: None,
+        created: None,
     }
 }
 

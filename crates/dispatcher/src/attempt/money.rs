@@ -1,7 +1,7 @@
 //! Claiming a task together with what it takes: its seats, its part of the budget for repeated
 //! attempts, and the dollars it may cost.
 
-use std::{ops::ControlFlow, sync::atomic::Ordering};
+use std::{ops::ControlFlow, sync::atomic::Ordering, time::Duration};
 
 use bus::Bus;
 use domain::{Cause, Config, Cost, KindConfig, Outcome, TaskState};
@@ -33,8 +33,7 @@ impl Errand {
         won: &mut Vec<Won>,
     ) -> Flow {
         for _ in 0..TRIES {
-            let sent = self.desk.now();
-            let (money, cas) = self.write_claim(config, &claim).await?;
+            let (money, sent, cas) = self.write_claim(config, &claim).await?;
             let held = matches!(money, Money::Held(_));
             match cas {
                 Ok(Cas::Stored(seq)) => {
@@ -67,25 +66,28 @@ impl Errand {
         ControlFlow::Break(Answer::NoSeat(jittered(REST)))
     }
 
-    /// Writes the claim with its seats and what is held for it, all or nothing.
+    /// Writes the claim with its seats and what is held for it, all or nothing. Says when it was
+    /// sent, on the desk's clock: the lease counts from then, not from the wait for a turn.
     async fn write_claim(
         &self,
         config: &Config,
         claim: &NewClaim,
-    ) -> ControlFlow<Answer, (Money, Result<Cas, StoreError>)> {
+    ) -> ControlFlow<Answer, (Money, Duration, Result<Cas, StoreError>)> {
         let NewClaim { state, last, with, .. } = claim;
         let (bus, stream, chain) = (&self.desk.fleet.bus, subject::STATE, &self.chain);
         if !purse::limits(&self.desk, &self.kind) {
+            let sent = self.desk.now();
             let cas = store::compare_and_set_with(bus, stream, chain, state, *last, with).await;
-            return ControlFlow::Continue((Money::Free, cas));
+            return ControlFlow::Continue((Money::Free, sent, cas));
         }
         let mut known = self.desk.purse.lock().await;
         let money = self.find_money(&mut known, config, state).await?;
         let next = if let Money::Held(next) = &money { Some((**next).clone()) } else { None };
         let mut all = with.clone();
         all.extend(next.iter().map(purse::put));
+        let sent = self.desk.now();
         let cas = store::compare_and_set_with(bus, stream, chain, state, *last, &all).await;
-        ControlFlow::Continue((money, purse::note(&mut known, next, cas)))
+        ControlFlow::Continue((money, sent, purse::note(&mut known, next, cas)))
     }
 
     /// What the claim is to hold. Breaks while others could spend all that is left.

@@ -82,7 +82,9 @@ impl Errand {
         tracing::info!(kind = %self.kind, source_key = %self.task.source_key, ?wait, why, "put off");
         let told = Told::Held { gate: None, why };
         let (admitted, canary) = (Vec::new(), Vec::new());
-        let report = Report { attempt: state.attempt, admitted, canary, told };
+        let created = Some(self.task.created());
+        let report =
+            Report { attempt: state.attempt, admitted, canary, begun: None, created, told };
         let mut event = fleet::attempt_told(self.desk.me(), &state, &report).to_event();
         // Told each time: it keeps its place with the broker until then.
         event.id = format!("{}/{}", event.id, self.delivery.delivered);

@@ -120,7 +120,10 @@ mod tests {
         assert!(event.rest_until.is_some_and(|rest| NOW < rest), "it keeps its place till then");
         let again = attempt_told(&event.holder, &ending.state, &owed(&ending.state)[0]);
         assert_eq!(again.id(), event.id());
-        assert_eq!(AttemptTold { evidence: event.evidence.clone(), ..again }, event);
+        assert_eq!(
+            AttemptTold { evidence: event.evidence.clone(), begun: event.begun, ..again },
+            event
+        );
     }
 
     /// What may have been done is told as such, uncharged, with when it is asked after.

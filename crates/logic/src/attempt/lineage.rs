@@ -1,7 +1,7 @@
 //! What a follow-up task may still cost: it inherits the budget of the task that it follows.
 //!
-//! All tasks of a lineage share the attempts that the first of them may be charged. What one
-//! was charged, those after it begin with; and following a task that did not complete costs one
+//! From the first task of a lineage to any that follows it, all on the way share the attempts that
+//! the first may be charged. What one was charged, those after it begin with; and following a task that did not complete costs one
 //! attempt at least, so that no chain of failures is longer than one task would have been
 //! allowed to fail.
 

@@ -101,9 +101,13 @@ struct Trouble<'a> {
 
 impl Ending {
     /// The same, and where the task's message leaves the queue and a person may put it back,
-    /// the link keeps `task`; of a follow-up, whatever may follow it in turn needs it too.
+    /// the link keeps `task`; of a follow-up, whatever may follow it in turn needs it too. What
+    /// is told says who created it.
     #[must_use]
     pub fn keeping(mut self, task: &Task) -> Self {
+        for report in &mut self.reports {
+            report.created = Some(task.created());
+        }
         let kept = match self.state.phase {
             Phase::Dead { .. } | Phase::Withdrawn { .. } => true,
             // After an attempt, not because of how it was created.

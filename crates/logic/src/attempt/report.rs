@@ -1,4 +1,6 @@
-use domain::{Admission, Cause, Cost, GateName, Key, Kind, Phase, TaskState, event_id};
+use domain::{
+    Admission, Cause, Cost, Created, GateName, Key, Kind, Phase, TaskState, Timestamp, event_id,
+};
 
 /// What is to be told about one attempt, or about a task's end.
 ///
@@ -11,6 +13,10 @@ pub struct Report {
     pub admitted: Vec<Admission>,
     /// The probing gates for which it was the canary.
     pub canary: Vec<GateName>,
+    /// When the attempt was begun; told again from the chain, nobody knows any more.
+    pub begun: Option<Timestamp>,
+    /// Who created the task, and when, where whoever tells has it at hand.
+    pub created: Option<Created>,
     pub told: Told,
 }
 
@@ -49,6 +55,11 @@ pub enum Told {
         by: String,
         why: String,
     },
+    /// A person put it back.
+    Revived {
+        by: String,
+        note: String,
+    },
     /// It may not run. Alarmed.
     Parked {
         cause: Cause,
@@ -60,12 +71,23 @@ impl Report {
     /// About the newest attempt of `state`.
     pub(super) fn of(state: &TaskState, told: Told) -> Self {
         let (admitted, canary) = (state.admitted.clone(), state.canary.clone());
-        Report { attempt: state.attempt, admitted, canary, told }
+        let begun = match &state.phase {
+            Phase::Claimed(claim) => Some(claim.begun),
+            _ => None,
+        };
+        Report { attempt: state.attempt, admitted, canary, begun, created: None, told }
     }
 
     /// About no attempt that was admitted.
     pub(super) fn bare(attempt: u32, told: Told) -> Self {
-        Report { attempt, admitted: Vec::new(), canary: Vec::new(), told }
+        Report {
+            attempt,
+            admitted: Vec::new(),
+            canary: Vec::new(),
+            begun: None,
+            created: None,
+            told,
+        }
     }
 
     /// The last part of the event's id and name.
@@ -77,6 +99,7 @@ impl Report {
             Told::Unknown { .. } => "unknown",
             Told::Held { .. } => "held",
             Told::Withdrawn { .. } => "withdrawn",
+            Told::Revived { .. } => "revived",
             Told::Parked { .. } => "parked",
         }
     }

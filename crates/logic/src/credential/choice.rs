@@ -79,7 +79,7 @@ impl Ring {
                 return Choice::Lend(Loan { slot, used, seq, epoch });
             }
         }
-        let exchange = (0..self.slots.len()).find(|slot| self.may_exchange(*slot, now));
+        let exchange = (0..self.slots.len()).find(|slot| self.exchange_due(*slot, now));
         if let Some(slot) = exchange {
             return Choice::Exchange { slot };
         }

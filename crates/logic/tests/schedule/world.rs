@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use domain::{Firings, Missed, Timestamp, WhileClosed};
+use domain::{Fate, Firings, Missed, Timestamp, WhileClosed};
 use logic::sensor::{Ledger as _, Looked, Schedule};
 
 /// One step of a history.
@@ -39,6 +39,7 @@ pub(crate) struct World {
     latest: u64,
     begun: Option<u64>,
     open: bool,
+    ever_closed: bool,
     token: u64,
     record: Option<(u64, Firings)>,
     queue: BTreeSet<u64>,
@@ -130,6 +131,7 @@ impl World {
             latest: 1_000,
             begun: None,
             open: true,
+            ever_closed: false,
             token: 1,
             record: None,
             queue: BTreeSet::new(),
@@ -147,7 +149,10 @@ impl World {
             Act::Pass(seconds) => self.now += seconds,
             Act::StepBack(seconds) => self.now -= seconds.min(self.now - 500),
             Act::Gate(open) if open == self.open => (),
-            Act::Gate(open) => (self.open, self.token) = (open, self.token + 1),
+            Act::Gate(open) => {
+                (self.open, self.token) = (open, self.token + 1);
+                self.ever_closed |= !open;
+            }
             Act::Fence => self.token += 1,
             Act::TaskEnds => self.ended.extend(self.queue.pop_first()),
             Act::LoseAnswer(who) => self.lose[who] = true,
@@ -272,6 +277,8 @@ impl World {
         for entry in next.untold.iter().skip(told) {
             let ends = [second(entry.first), second(entry.last)];
             assert!(ends.iter().all(|at| gone.contains(at)), "{entry:?} is not of {gone:?}");
+            let for_a_gate = matches!(entry.fate, Fate::Dropped | Fate::Collapsed);
+            assert!(self.ever_closed || !for_a_gate, "{entry:?}, and no gate ever closed");
         }
         for at in gone {
             *self.given_up.entry(at).or_insert(0) += 1;

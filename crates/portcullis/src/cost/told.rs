@@ -38,15 +38,15 @@ pub(super) struct Through {
 
 /// One transition of a gate, as it was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Move {
-    pub(super) gate: GateName,
-    pub(super) state: String,
-    pub(super) epoch: u64,
-    pub(super) at: String,
-    pub(super) at_ms: u64,
-    pub(super) incident: u64,
-    pub(super) causes: Vec<String>,
-    pub(super) without_canary: bool,
+pub(crate) struct Move {
+    pub(crate) gate: GateName,
+    pub(crate) state: String,
+    pub(crate) epoch: u64,
+    pub(crate) at: String,
+    pub(crate) at_ms: u64,
+    pub(crate) incident: u64,
+    pub(crate) causes: Vec<String>,
+    pub(crate) without_canary: bool,
 }
 
 /// Nothing comes for so long: it is given up.
@@ -114,7 +114,8 @@ impl Told {
             self.let_through.insert(Through { gate, epoch, kind, task });
         }
         let ended = matches!(told.verb, AttemptVerb::Completed | AttemptVerb::Failed);
-        if ended && window.has(told.at) {
+        // What was found outside any attempt is number 0.
+        if ended && 0 < told.attempt && window.has(told.at) {
             self.attempts.push(Attempted {
                 kind: told.kind,
                 source_key: told.source_key,
@@ -141,7 +142,8 @@ impl Told {
 }
 
 impl Move {
-    fn of(event: &Value) -> Option<Move> {
+    /// `None` where an event tells of no transition.
+    pub(crate) fn of(event: &Value) -> Option<Move> {
         let data = &event["data"];
         let causes = data["causes"].as_array().into_iter().flatten();
         Some(Move {

@@ -55,7 +55,7 @@ pub(super) async fn run(bus: &Bus, args: &ListArgs, out: &Out) -> anyhow::Result
 }
 
 fn table(told: &[(&Found, String)], now: Timestamp) -> Table {
-    let mut table = Table::new(&["TASK", "STANDS", "TRIED", "FOR", "WHY"]);
+    let mut table = Table::new(&["TASK", "STANDS", "TRIED", "FOR", "COST", "WHY"]);
     for (found, why) in told {
         let name = if found.source_key.starts_with(&format!("{}/", found.kind)) {
             found.source_key.clone()
@@ -69,6 +69,7 @@ fn table(told: &[(&Found, String)], now: Timestamp) -> Table {
             PhaseName::of(found.state.as_ref()).word().into(),
             tried(found.state.as_ref()).into(),
             since.map_or_else(String::new, |since| lasts(now.since(since))).into(),
+            money(found.state.as_ref()).into(),
             why.as_str().into(),
         ]);
     }
@@ -107,5 +108,16 @@ fn tried(state: Option<&TaskState>) -> String {
         None => "never".to_owned(),
         Some(state) if state.charged == 0 => state.attempt.to_string(),
         Some(state) => format!("{} ({} charged)", state.attempt, state.charged),
+    }
+}
+
+/// `$0.02`, or sats where those were paid.
+fn money(state: Option<&TaskState>) -> String {
+    let cost = state.map(|state| state.cost).unwrap_or_default();
+    match (cost.micro_usd == domain::MicroUsd::ZERO, cost.sats == domain::Sats::ZERO) {
+        (true, true) => "-".to_owned(),
+        (false, true) => cost.micro_usd.to_string(),
+        (true, false) => cost.sats.to_string(),
+        (false, false) => format!("{} {}", cost.micro_usd, cost.sats),
     }
 }

@@ -1,14 +1,16 @@
 use std::fmt::Write as _;
 
 use bus::Bus;
-use domain::{Config, Key, Kind, Lineage, SourceKey, Timestamp};
+use domain::{Config, Created, Key, Kind, Lineage, SourceKey, Task, Timestamp};
 use kit::Clock;
 use serde_json::{Value, json};
+use wire::event::AttemptTold;
 
 use super::{
     ShowArgs,
-    events::{Told, told_of},
+    events::told_of,
     phase::{PhaseName, object, why},
+    story::{self, Story},
     walk::{self, Found},
 };
 use crate::{
@@ -19,9 +21,6 @@ use crate::{
     show::{ago, line},
 };
 
-/// How far the events of a task stand in.
-const INDENT: usize = 2;
-
 pub(super) async fn run(bus: &Bus, args: &ShowArgs, out: &Out) -> anyhow::Result<()> {
     let key = key(&args.task)?;
     let config = look::config(bus).await?;
@@ -30,20 +29,34 @@ pub(super) async fn run(bus: &Bus, args: &ShowArgs, out: &Out) -> anyhow::Result
     }
     let found = &find(bus, &config, args.kind.as_ref(), &args.task, key).await?;
     let gates = Seen::all(bus, &config).await?;
-    let told = told_of(bus, &found.kind, key, out.width().map(|width| width - INDENT)).await?;
+    let told = told_of(bus, &found.kind, key, &config.needs(&found.kind)).await?;
     let now = Clock.now();
+    let ended = found.state.as_ref().filter(|state| state.ended()).map(|state| state.at);
+    let attempts: Vec<&AttemptTold> = told.attempts.iter().collect();
+    let created = created(found, &told.attempts);
+    let since = created.as_ref().map(|created| created.at);
+    let story = Story::of(&attempts, &told.moves, since, ended.unwrap_or(now));
     let why = why(found, &config, &gates, now);
     if out.json {
         let mut object = object(found, &why);
         if let Value::Object(object) = &mut object {
-            let payload = found.task.as_ref().map(|task| &task.payload);
+            let payload = kept(found).map(|task| &task.payload);
+            let by = created.as_ref().map(|created| &created.by);
+            object.insert("created_by".to_owned(), json!(by));
+            let at = created.as_ref().map(|created| created.at.to_string());
+            object.insert("created_at".to_owned(), json!(at));
             object.insert("payload".to_owned(), json!(payload));
-            let told: Vec<&Value> = told.iter().map(|told| &told.event).collect();
-            object.insert("events".to_owned(), json!(told));
+            object.insert("story".to_owned(), story.object());
+            object.insert("events".to_owned(), json!(told.events));
         }
         out.object(&object)?;
     } else {
-        out.data(&text(found, &config, &why, &told, now))?;
+        let mut text = text(found, &config, (&why, created.as_ref()), now);
+        tell(&mut text, &story, out);
+        out.data(&text)?;
+    }
+    if told.cut {
+        out.talk("there are too many events to read them all: the story is not whole");
     }
     Ok(())
 }
@@ -88,16 +101,48 @@ pub(super) fn key(text: &str) -> Result<Key, Ended> {
     }
 }
 
-fn text(found: &Found, config: &Config, why: &str, told: &[Told], now: Timestamp) -> String {
+/// Who created it: as the task itself says, or when that has ended, what was told of it.
+fn created(found: &Found, told: &[AttemptTold]) -> Option<Created> {
+    let told = || told.iter().find_map(|told| told.created.clone());
+    kept(found).map(Task::created).or_else(told)
+}
+
+/// The task as it was created, as long as anybody keeps it.
+fn kept(found: &Found) -> Option<&Task> {
+    let kept = found.state.as_ref().and_then(|state| state.task.as_deref());
+    found.task.as_ref().or(kept)
+}
+
+/// What happened to it, line by line.
+fn tell(text: &mut String, story: &Story, out: &Out) {
+    let lines = story.lines();
+    if lines.is_empty() {
+        return;
+    }
+    text.push_str("story\n");
+    let room = out.width().map_or(usize::MAX, |width| width.saturating_sub(2).max(40));
+    for told in lines {
+        let _ = writeln!(text, "  {}", line(&told, room));
+    }
+}
+
+fn text(
+    found: &Found,
+    config: &Config,
+    (why, created): (&str, Option<&Created>),
+    now: Timestamp,
+) -> String {
     let mut text = String::new();
     let phase = PhaseName::of(found.state.as_ref()).word();
     let _ = writeln!(text, "{} is {phase}", found.source_key);
     field(&mut text, "kind", found.kind.as_str());
     field(&mut text, "key", &found.key.to_string());
     field(&mut text, "why", why);
-    if let Some(task) = &found.task {
-        let created = format!("{} by {}", ago(task.created_at, now), task.created_by);
+    if let Some(Created { by, at }) = created {
+        let created = format!("{} ({at}) by {by}", ago(*at, now));
         field(&mut text, "created", &created);
+    }
+    if let Some(task) = kept(found) {
         field(&mut text, "payload", &line(&task.payload, 86));
         for (name, at) in [("not before", task.not_before), ("expires at", task.expires_at)] {
             if let Some(at) = at {
@@ -118,16 +163,7 @@ fn text(found: &Found, config: &Config, why: &str, told: &[Told], now: Timestamp
         let tried = format!("{} begun, {} of {max} charged", state.attempt, state.charged);
         field(&mut text, "attempts", &tried);
         field(&mut text, "since", &format!("{} ({})", ago(state.at, now), state.at));
-        if state.cost != domain::Cost::ZERO {
-            let cost = format!("{}, {}", state.cost.sats, state.cost.micro_usd);
-            field(&mut text, "cost", &cost);
-        }
-    }
-    if !told.is_empty() {
-        text.push_str("told\n");
-        for told in told {
-            let _ = writeln!(text, "{:INDENT$}{}", "", told.line);
-        }
+        field(&mut text, "cost", &story::cost(state.cost));
     }
     text
 }

@@ -202,6 +202,8 @@ pub(super) fn object(found: &Found, why: &str) -> Value {
         object.insert("at".to_owned(), json!(state.at.to_string()));
         object.insert("cost_micro_usd".to_owned(), json!(state.cost.micro_usd.get()));
         object.insert("sats".to_owned(), json!(state.cost.sats.get()));
+        object.insert("tokens_in".to_owned(), json!(state.cost.tokens_in));
+        object.insert("tokens_out".to_owned(), json!(state.cost.tokens_out));
     }
     object
 }

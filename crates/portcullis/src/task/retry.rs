@@ -2,12 +2,15 @@
 //! back into the queue, by the same name: what it did before is known to its handler (W3, W4).
 
 use anyhow::Context as _;
-use bus::Bus;
-use domain::{Phase, Task};
-use fleet::store::{self, Cas};
+use bus::{Bus, Expect, Put};
+use domain::{HolderId, Phase, Task, TaskState};
+use fleet::{
+    attempt_told,
+    store::{self, Cas},
+};
 use kit::Clock;
-use logic::attempt::revive;
-use wire::subject;
+use logic::attempt::{Report, Told, revive};
+use wire::{event::Event, subject};
 
 use super::{
     ByHandArgs,
@@ -76,7 +79,30 @@ async fn revived(
     let chain = subject::state(&found.kind, found.key);
     let written = store::compare_and_set(bus, subject::STATE, &chain, &next, found.link).await;
     Ok(match written.context("revive a task")? {
-        Cas::Stored(_) => Ok(task),
+        Cas::Stored(_) => {
+            tell(bus, chosen, &next).await?;
+            Ok(task)
+        }
         Cas::Lost => Err("it has moved since it was looked at".to_owned()),
     })
+}
+
+/// Who put it back, for whoever asks how it came to where it is.
+async fn tell(bus: &Bus, chosen: &Chosen, next: &TaskState) -> anyhow::Result<()> {
+    let holder: HolderId = "portcullis".parse().context("name this program")?;
+    let (by, note) = (chosen.by.clone(), chosen.note.clone());
+    let report = Report {
+        attempt: next.attempt,
+        admitted: Vec::new(),
+        canary: Vec::new(),
+        begun: None,
+        created: None,
+        told: Told::Revived { by, note },
+    };
+    let told = attempt_told(&holder, next, &report).to_event();
+    let event = Event { source: format!("portcullis/{}", chosen.by), ..told };
+    let (subject, body) = (event.subject.clone(), event.to_json());
+    let put = Put { subject, body, expect: Expect::Nothing, id: Some(event.id) };
+    bus.put(put).await.context("the task is revived; tell of it, then retry again")?;
+    Ok(())
 }

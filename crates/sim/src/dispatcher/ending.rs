@@ -204,6 +204,7 @@ fn told(state: &TaskState, report: &Report) -> Told {
         Telling::Dead { cause } => ("dead", Some(cause.clone()), String::new()),
         Telling::Held { why, .. } => ("held", None, why.clone()),
         Telling::Withdrawn { why, .. } => ("withdrawn", None, why.clone()),
+        Telling::Revived { note, .. } => ("revived", None, note.clone()),
         Telling::Parked { cause, .. } => ("parked", Some(cause.clone()), String::new()),
     };
     Told {

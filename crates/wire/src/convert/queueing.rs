@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use domain::{Lineage, RetriesSpent, RetryBudget, RetrySlice};
+use domain::{Lineage, RetriesSpent, RetryBudget, RetrySlice, Seat};
 
 use super::{DecodeError, Wire, at, millis, parse};
 use crate::proto;
@@ -29,6 +29,26 @@ impl Wire for Lineage {
             depth: lineage.depth,
             spent: lineage.spent,
             budget: lineage.budget,
+        })
+    }
+}
+
+impl Wire for Seat {
+    type Proto = proto::Seat;
+
+    fn to_proto(&self) -> proto::Seat {
+        proto::Seat {
+            kind: self.kind.to_string(),
+            task: self.task.to_string(),
+            attempt: self.attempt,
+        }
+    }
+
+    fn of_proto(seat: proto::Seat) -> Result<Self, DecodeError> {
+        Ok(Seat {
+            kind: parse("kind", &seat.kind)?,
+            task: parse("task", &seat.task)?,
+            attempt: seat.attempt,
         })
     }
 }
@@ -111,6 +131,15 @@ mod tests {
         assert_eq!(Task::decode(&plain.encode()).unwrap(), plain);
         let rootless = proto::Lineage { root: String::new(), ..lineage.to_proto() };
         assert!(Lineage::of_proto(rootless).is_err());
+    }
+
+    /// A seat names its occupant, and one that names nobody makes no sense.
+    #[test]
+    fn a_seat_reads_back() {
+        let key = domain::SourceKey::key(&"welcome/SP1".parse().unwrap());
+        let seat = Seat { kind: "welcome".parse().unwrap(), task: key, attempt: 3 };
+        assert_eq!(Seat::decode(&seat.encode()).unwrap(), seat);
+        assert!(Seat::decode(b"").is_err());
     }
 
     /// The budget of repeated attempts and what was spent of it read back whole.

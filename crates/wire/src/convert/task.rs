@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use domain::{
-    Claim, Cost, CredentialUse, MicroUsd, Outcome, Phase, Sats, Seat, Task, TaskState, Timestamp,
+    Claim, Cost, CredentialUse, MicroUsd, Outcome, Phase, Sats, Task, TaskState, Timestamp,
 };
 
 use super::{DecodeError, Wire, at, millis, parse, parse_all, parse_some, required, text, texts};
@@ -103,26 +103,6 @@ impl Wire for CredentialUse {
             provider: parse("credential.provider", &used.provider)?,
             credential: parse("credential.credential", &used.credential)?,
             fingerprint: parse("credential.fingerprint", &used.fingerprint)?,
-        })
-    }
-}
-
-impl Wire for Seat {
-    type Proto = proto::Seat;
-
-    fn to_proto(&self) -> proto::Seat {
-        proto::Seat {
-            kind: self.kind.to_string(),
-            task: self.task.to_string(),
-            attempt: self.attempt,
-        }
-    }
-
-    fn of_proto(seat: proto::Seat) -> Result<Self, DecodeError> {
-        Ok(Seat {
-            kind: parse("kind", &seat.kind)?,
-            task: parse("task", &seat.task)?,
-            attempt: seat.attempt,
         })
     }
 }
@@ -364,15 +344,6 @@ mod tests {
             };
             assert_eq!(TaskState::decode(&state.encode()).unwrap(), state);
         }
-    }
-
-    /// A seat names its occupant, and one that names nobody makes no sense.
-    #[test]
-    fn a_seat_reads_back() {
-        let key = domain::SourceKey::key(&"welcome/SP1".parse().unwrap());
-        let seat = Seat { kind: "welcome".parse().unwrap(), task: key, attempt: 3 };
-        assert_eq!(Seat::decode(&seat.encode()).unwrap(), seat);
-        assert!(Seat::decode(b"").is_err());
     }
 
     /// What a handler answers is kept as far as the chain and an event can hold it, and no

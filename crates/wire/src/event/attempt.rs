@@ -1,6 +1,6 @@
 use domain::{
-    Admission, Cause, Cost, CredentialUse, Epoch, GateName, HolderId, Kind, MicroUsd, Sats,
-    SourceKey, Timestamp, event_id,
+    Admission, Cause, Cost, Created, CredentialUse, Epoch, GateName, HolderId, Kind, MicroUsd,
+    Sats, SourceKey, Timestamp, event_id,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -35,6 +35,10 @@ pub struct AttemptTold {
     pub admitted: Vec<Admission>,
     /// The probing gates for which it was the canary.
     pub canary: Vec<GateName>,
+    /// When the attempt was begun, where whoever tells knows it.
+    pub begun: Option<Timestamp>,
+    /// Who created the task, and when, where whoever tells knows it.
+    pub created: Option<Created>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +53,8 @@ pub enum AttemptVerb {
     Held,
     /// Created past the gates or not readable; a person must look.
     Parked,
+    /// A person put it back.
+    Revived,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -90,6 +96,12 @@ struct Data {
     admitted: Vec<AdmissionData>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     canary: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    begun_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    created_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    created_ms: Option<u64>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -122,16 +134,18 @@ impl AttemptVerb {
             AttemptVerb::Withdrawn => "withdrawn",
             AttemptVerb::Held => "held",
             AttemptVerb::Parked => "parked",
+            AttemptVerb::Revived => "revived",
         }
     }
 
-    const ALL: [AttemptVerb; 6] = [
+    const ALL: [AttemptVerb; 7] = [
         AttemptVerb::Failed,
         AttemptVerb::Completed,
         AttemptVerb::Dead,
         AttemptVerb::Withdrawn,
         AttemptVerb::Held,
         AttemptVerb::Parked,
+        AttemptVerb::Revived,
     ];
 }
 
@@ -199,6 +213,9 @@ impl AttemptTold {
             credential: self.credential.as_ref().map(CredentialData::of),
             admitted: self.admitted.iter().map(admission).collect(),
             canary: self.canary.iter().map(ToString::to_string).collect(),
+            begun_ms: self.begun.map(Timestamp::as_millis),
+            created_by: self.created.as_ref().map(|created| created.by.clone()),
+            created_ms: self.created.as_ref().map(|created| created.at.as_millis()),
         }
     }
 
@@ -233,6 +250,11 @@ impl AttemptTold {
             credential: data.credential.as_ref().map(CredentialData::read).transpose()?,
             admitted: data.admitted.into_iter().map(admission).collect::<Result<_, _>>()?,
             canary: data.canary.iter().map(gates).collect::<Result<_, _>>()?,
+            begun: data.begun_ms.map(Timestamp::from_millis),
+            created: data.created_by.zip(data.created_ms).map(|(by, at)| {
+                let at = Timestamp::from_millis(at);
+                Created { by, at }
+            }),
         })
     }
 }
@@ -292,6 +314,8 @@ mod tests {
                 seq: 17,
             }],
             canary: vec!["relay".parse().unwrap()],
+            begun: Some(Timestamp::from_millis(1_773_219_590_000)),
+            created: Some(Created { by: "ann".to_owned(), at: Timestamp::from_millis(7) }),
         };
         let event = told.to_event();
         assert_eq!(event.subject, "event.failure.welcome.relay.nonce-conflict");

@@ -116,7 +116,6 @@ fn refused(bill: &Bill<'_>, heard: &Heard) -> Meaning {
     let message = error["message"].as_str().unwrap_or_default().to_lowercase();
     let evidence = evidence(heard);
     let credential = |why| Meaning::Refused { why, evidence: evidence.clone() };
-    let nothing = MicroUsd::ZERO;
     match heard.status {
         401 if message.contains("expired") => credential(Refusal::Expired),
         401 => credential(Refusal::Invalid),
@@ -134,18 +133,29 @@ fn refused(bill: &Bill<'_>, heard: &Heard) -> Meaning {
             retry_after: heard.retry_after,
             cost: Cost::ZERO,
         }),
-        529 => shared(bill, "overloaded", evidence, nothing),
+        529 => busy(bill, "overloaded", evidence, heard.retry_after),
         400 | 422 if kind == "invalid_request_error" => {
             failed("anthropic.invalid-request", evidence, Cost::ZERO)
         }
         // A proxy on the way, too, which knows nothing of tasks.
-        _ => shared(bill, "unavailable", evidence, nothing),
+        _ => busy(bill, "unavailable", evidence, heard.retry_after),
     }
 }
 
 fn failed(cause: &'static str, evidence: String, cost: Cost) -> Meaning {
     let cause = Cause::known(cause);
     Meaning::Ended(Outcome::Failed { cause, evidence, retry_after: None, cost })
+}
+
+/// Shared, and nothing was billed.
+fn busy(
+    bill: &Bill<'_>,
+    word: &'static str,
+    evidence: String,
+    retry_after: Option<Duration>,
+) -> Meaning {
+    let cause = Cause::of_provider(bill.provider, word);
+    Meaning::Ended(Outcome::Failed { cause, evidence, retry_after, cost: Cost::ZERO })
 }
 
 fn shared(bill: &Bill<'_>, word: &'static str, evidence: String, micro_usd: MicroUsd) -> Meaning {
@@ -216,7 +226,7 @@ mod tests {
     fn check(status: u16, body: Value, expected: &str) {
         let start = body.to_string().chars().take(30).collect();
         let request_id = Some("req_1".to_owned());
-        let retry_after = (status == 429).then(|| Duration::from_secs(9));
+        let retry_after = (status == 429 || status == 529).then(|| Duration::from_secs(9));
         let heard = Heard { status, body, start, request_id, retry_after };
         let found = meaning(&Reached::Heard(heard));
         assert!(found.starts_with(expected), "{found}");
@@ -260,7 +270,7 @@ mod tests {
         check(404, json!("<html>"), "failed claude-eu.unavailable 0 0s: 404 · \"<html>\"");
         check(413, Value::Null, "failed anthropic.too-large 0");
         check(429, error("rate_limit_error", "slow"), "failed anthropic.rate-limited 0 9s");
-        check(529, error("overloaded_error", "Overloaded"), "failed claude-eu.overloaded 0");
+        check(529, error("overloaded_error", "Overloaded"), "failed claude-eu.overloaded 0 9s");
         check(500, error("api_error", "oops"), "failed claude-eu.unavailable 0");
         check(302, Value::Null, "failed claude-eu.unavailable 0");
     }

@@ -79,11 +79,14 @@ impl Web {
             Ok(client) => client,
             Err(error) => return Reached::NotSent(error),
         };
+        if question.within.is_zero() {
+            return Reached::NotSent("no time was left for this credential".to_owned());
+        }
         let url = format!("{}/v1/messages", question.url.trim_end_matches('/'));
         let sent =
             client.post(url).headers(headers(lent)).body(question.body).timeout(question.within);
         match sent.send().await {
-            Ok(answer) => heard(answer, question.now).await,
+            Ok(answer) => heard(answer, question.now, lent.secret.expose()).await,
             Err(error) if error.is_connect() || error.is_builder() => {
                 Reached::NotSent(told(&error.without_url()))
             }
@@ -114,7 +117,8 @@ fn headers(lent: &Lent) -> HeaderMap {
     headers
 }
 
-async fn heard(mut answer: Response, now: Timestamp) -> Reached {
+/// Reads an answer to its end. Whoever repeats the secret in it, as proxies do, is not repeated.
+async fn heard(mut answer: Response, now: Timestamp, secret: &str) -> Reached {
     let status = answer.status().as_u16();
     let text = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
     let retry_after = wait(text("retry-after"), &resets(answer.headers(), now));
@@ -135,8 +139,9 @@ async fn heard(mut answer: Response, now: Timestamp) -> Reached {
             Err(_) => break,
         }
     }
-    let start = String::from_utf8_lossy(&bytes).chars().take(START_MAX).collect();
-    let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    let text = String::from_utf8_lossy(&bytes).replace(secret, "…");
+    let start = text.chars().take(START_MAX).collect();
+    let body = serde_json::from_str(&text).unwrap_or(Value::Null);
     Reached::Heard(Heard { status, body, start, request_id, retry_after })
 }
 

@@ -99,6 +99,8 @@ fn told(attempt: u32, verb: AttemptVerb, under: Vec<Admission>) -> Told {
         admitted: under,
         canary: Vec::new(),
         credential: None,
+        begun: None,
+        created: None,
     };
     let event = told.to_event();
     Told { id: event.id, subject: event.subject, key: told.source_key.key(), told }
