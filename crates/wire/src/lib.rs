@@ -15,7 +15,7 @@ pub mod subject;
 pub use convert::{DecodeError, Wire};
 
 /// The version of the messages and of the streams. A service refuses to run on an older one.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 /// Generated from `proto/portcullis/v1`.
 #[allow(clippy::all, unreachable_pub, reason = "generated")]

@@ -178,7 +178,8 @@ fn kinds() {
         "handler = { service = \"welcome-payer\" }\n",
         "",
         "p.toml:1: kind `welcome` has no handler; say who does the work: handler = { service = \
-         \"…\" } or handler = { exec = { command = [\"…\"] } }",
+         \"…\" }, handler = { exec = { command = [\"…\"] } } or handler = { anthropic = { model = \
+         \"…\", … } }",
     );
 }
 
