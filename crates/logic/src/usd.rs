@@ -19,7 +19,7 @@
 use std::fmt;
 
 use domain::{
-    Budget, Cause, Key, MicroUsd, Outcome, Phase, TaskState, Timestamp, UsdHold, UsdSpending,
+    Budget, Cause, Cost, Key, MicroUsd, Outcome, Phase, TaskState, Timestamp, UsdHold, UsdSpending,
 };
 
 /// What an attempt has cost, as far as that is known.
@@ -58,7 +58,7 @@ impl Toll {
     pub fn of(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Completed { cost, .. } => Toll::Cost(cost.micro_usd),
-            Outcome::Failed { cause, cost, .. } if told(cause) => Toll::Cost(cost.micro_usd),
+            Outcome::Failed { cause, cost, .. } if told(cause, *cost) => Toll::Cost(cost.micro_usd),
             Outcome::Failed { .. } | Outcome::Unknown { .. } => Toll::Unknown,
             Outcome::Held { .. } | Outcome::Moot { .. } => Toll::Nothing,
         }
@@ -74,10 +74,14 @@ impl Toll {
     }
 }
 
-/// Whether whoever failed for `cause` could say what it cost: not where its answer could not be
-/// read.
-fn told(cause: &Cause) -> bool {
-    cause.as_str() != "service.garbled"
+/// Whether whoever failed for `cause` said what it cost: not where its answer could not be read,
+/// nor a command that went wrong and named no cost.
+fn told(cause: &Cause, cost: Cost) -> bool {
+    match cause.as_str() {
+        "service.garbled" => false,
+        "exec.failed" | "exec.try-again" => cost != Cost::ZERO,
+        _ => true,
+    }
 }
 
 /// The spending with `hold` in it. What was held for the same task before is over by then, and

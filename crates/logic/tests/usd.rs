@@ -105,12 +105,14 @@ fn reached_or_busy() {
 fn what_is_unknown_is_spent() {
     let cost = Cost { micro_usd: usd(7), ..Cost::ZERO };
     let (evidence, retry_after) = (String::new(), None);
-    let failed = |cause: &str| Outcome::Failed {
+    let failing = |cause: &str, cost| Outcome::Failed {
         cause: cause.parse().unwrap(),
         evidence: evidence.clone(),
         retry_after,
         cost,
     };
+    let failed = |cause| failing(cause, cost);
+    let unpaid = |cause| failing(cause, Cost::ZERO);
     let unknown = Outcome::Unknown {
         cause: "service.timeout".parse().unwrap(),
         evidence: evidence.clone(),
@@ -122,6 +124,9 @@ fn what_is_unknown_is_spent() {
         (Outcome::Completed { effect: String::new(), cost }, Toll::Cost(usd(7))),
         (failed("anthropic.refused"), Toll::Cost(usd(7))),
         (failed("service.garbled"), Toll::Unknown),
+        (failed("exec.failed"), Toll::Cost(usd(7))),
+        (unpaid("exec.failed"), Toll::Unknown),
+        (unpaid("exec.not-found"), Toll::Cost(usd(0))),
         (unknown, Toll::Unknown),
         (held, Toll::Nothing),
         (Outcome::Moot { why: String::new() }, Toll::Nothing),
