@@ -55,6 +55,17 @@ pub struct Sum {
     pub untold: u64,
 }
 
+/// Causes of attempts whose end nobody heard, or nobody understood.
+const UNTOLD: [&str; 7] = [
+    "service.timeout",
+    "service.garbled",
+    "dispatcher.lost",
+    "dispatcher.stopped",
+    "exec.timeout",
+    "exec.killed",
+    "exec.garbled",
+];
+
 /// What a closed gate has saved, and the figures that this is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Saved {
@@ -86,9 +97,8 @@ impl Attempted {
 
     /// Nobody heard what it cost.
     fn untold(&self) -> bool {
-        let untold = ["service.timeout", "service.garbled", "dispatcher.lost"];
-        self.cause.as_ref().is_some_and(|cause| untold.contains(&cause.as_str()))
-            && self.cost == Cost::ZERO
+        let untold = |cause: &Cause| UNTOLD.contains(&cause.as_str());
+        self.cause.as_ref().is_some_and(untold) && self.cost == Cost::ZERO
     }
 }
 

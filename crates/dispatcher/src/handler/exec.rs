@@ -29,7 +29,7 @@ mod kept;
 
 use std::{pin::pin, process::ExitStatus, time::Duration};
 
-use domain::{Cause, Cost, ExecConfig, ExecOutput, KindConfig, Outcome};
+use domain::{Cause, Cost, ExecConfig, ExecOutput, KindConfig, MicroUsd, Outcome};
 use kit::Clock;
 use tokio::{
     io::AsyncWriteExt as _,
@@ -84,7 +84,7 @@ pub(super) async fn run(
     match command.spawn() {
         Ok(child) => {
             let ended = attend(clock, child, &task, exec, kind.timeout).await;
-            outcome(exec, &ended)
+            outcome(exec, kind.cost_max, &ended)
         }
         Err(error) => failed("exec.unavailable", format!("start {:?}: {error}", exec.command)),
     }
@@ -174,7 +174,7 @@ async fn speak(
     }
 }
 
-fn outcome(exec: &ExecConfig, ended: &Ended) -> Outcome {
+fn outcome(exec: &ExecConfig, cost_max: Option<MicroUsd>, ended: &Ended) -> Outcome {
     let code = ended.status.and_then(|status| status.code());
     let well = code == Some(0) && ended.timed_out.is_none();
     let said = match exec.output {
@@ -182,7 +182,9 @@ fn outcome(exec: &ExecConfig, ended: &Ended) -> Outcome {
         ExecOutput::Text if well => {
             let line = ended.stdout.last_line().unwrap_or_else(|| ended.stdout.end());
             let effect = String::from_utf8_lossy(line).into_owned();
-            return Outcome::Completed { effect: shorten(&effect, EVIDENCE_MAX), cost: Cost::ZERO };
+            // It has no words for what it cost: the most, where that is known.
+            let cost = Cost { micro_usd: cost_max.unwrap_or_default(), ..Cost::ZERO };
+            return Outcome::Completed { effect: shorten(&effect, EVIDENCE_MAX), cost };
         }
         ExecOutput::Text => Err("it says nothing of its outcome".to_owned()),
     };
