@@ -36,6 +36,8 @@ rest = "300ms"
 rest_max = "1s"
 lease = "2s"
 timeout = "5s"
+# Small enough that what is repeated too often waits, and short enough that it comes to rest.
+retries = { share = 0.2, floor = 20, per = "10s" }
 
 [gates.tool]
 about = "the tool that every chore needs"

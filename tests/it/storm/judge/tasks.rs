@@ -85,7 +85,10 @@ pub(super) fn w2_attempts_stay_within_the_budget(history: &History) -> Verdict {
                 Phase::Resting { cause, .. } | Phase::Dead { cause } => cause.as_str() == LOST,
                 _ => false,
             };
-            verdict.look(!lost || after.charged == before.charged + 1, || {
+            // What is put off to be repeated later was lost, and charged, a link before.
+            let claimed = matches!(before.phase, Phase::Claimed(_));
+            let charged = before.charged + u32::from(claimed);
+            verdict.look(!lost || after.charged == charged, || {
                 format!("lost and not charged: {before:?} then {after:?}")
             });
         }
