@@ -8,7 +8,8 @@ use crate::Handler;
 pub enum OnUnknown {
     /// The handler is asked again, uncharged: it knows by the source key what it did before.
     Resolve,
-    /// It runs again: doing it twice is harmless. It is charged, so that it ends some time.
+    /// It runs again: doing it twice is harmless. It is charged, so that it ends some time, unless
+    /// a gate closes on it, or its dispatcher was stopped in the middle of it.
     Rerun,
     /// It is parked, and a person decides: an effect may have happened.
     Ask,

@@ -160,7 +160,10 @@ impl Attempt {
             (_, Blame::Shared { gate, tasks, .. }) if 0 < *tasks => {
                 self.share(trouble, gate, terms)
             }
-            (OnUnknown::Rerun, Blame::Own) => self.charge(trouble, terms),
+            // Whoever is to blame, or it would run for ever; but a rolling restart is no try.
+            (OnUnknown::Rerun, _) if trouble.cause.as_str() != "dispatcher.stopped" => {
+                self.charge(trouble, terms)
+            }
             (OnUnknown::Resolve | OnUnknown::Rerun, _) => self.rest(trouble, true, terms),
         }
     }

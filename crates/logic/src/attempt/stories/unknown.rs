@@ -5,7 +5,7 @@ use domain::OnUnknown;
 use super::*;
 
 /// M2: what nobody knows is repeated only where the kind says that this is harmless, and then it
-/// is charged unless nobody is to blame; where it says `ask`, it waits for a person, uncharged,
+/// is charged unless a gate closes on it; where it says `ask`, it waits for a person, uncharged,
 /// with its task kept, and no delivery of its message begins it again.
 #[test]
 fn what_nobody_knows_is_as_the_kind_says() {
@@ -39,9 +39,37 @@ fn what_nobody_knows_is_as_the_kind_says() {
         assert!(withdraw(&ending.state, &task(), "ann", "", at(14)).is_ok());
     }
     check(OnUnknown::Rerun, &Blame::Own, "resting, 2 charged, failed");
-    check(OnUnknown::Rerun, &Blame::Nobody, "resting, 1 charged, unknown");
+    check(OnUnknown::Rerun, &Blame::Nobody, "resting, 2 charged, failed");
     check(OnUnknown::Rerun, &shared, "returned, 1 charged, failed");
     check(OnUnknown::Resolve, &Blame::Own, "resting, 1 charged, unknown");
+}
+
+/// W2: a kind that runs again what nobody knows does so only as often as it may fail, though
+/// nobody is to blame for silence; a stop in the middle of an attempt is no failure.
+#[test]
+fn what_is_run_again_ends_some_time() {
+    let ends = |cause: &str| {
+        let unknown = Outcome::Unknown {
+            cause: cause.parse().unwrap(),
+            evidence: String::new(),
+            retry_after: None,
+            cost: Cost::ZERO,
+        };
+        let kind = KindConfig { on_unknown: OnUnknown::Rerun, ..kind() };
+        let terms = Terms { kind: &kind, blame: &Blame::Nobody, jitter: 1.0, now: at(10) };
+        let claim = state("mine").unwrap();
+        let mut state = TaskState { attempt: 0, charged: 0, ..claim.clone() };
+        for attempt in 1..=9 {
+            state = TaskState { attempt, phase: claim.phase.clone(), ..state };
+            state = on_outcome(&state, &unknown, &terms).state;
+            if state.ended() {
+                break;
+            }
+        }
+        (state.word(), state.attempt, state.charged)
+    };
+    assert_eq!(ends("service.timeout"), ("dead", 3, 3));
+    assert_eq!(ends("dispatcher.stopped"), ("resting", 9, 0));
 }
 
 /// M2: what a dispatcher that vanished did is unknown, too.
