@@ -31,7 +31,8 @@ pub(super) fn read(kind: &Kind, delivery: &Delivery) -> Result<(Key, Task), Unre
     parse(kind, &delivery.subject, &delivery.body)
 }
 
-fn parse(kind: &Kind, on: &str, body: &[u8]) -> Result<(Key, Task), Unreadable> {
+/// The same of a message as it is stored on the subject `on`.
+pub(super) fn parse(kind: &Kind, on: &str, body: &[u8]) -> Result<(Key, Task), Unreadable> {
     let key = subject::parse_task(on).filter(|(named, _)| named == kind).map(|(_, key)| key);
     let unreadable = |why: String| {
         let shown = body[..body.len().min(SHOWN_MAX)].escape_ascii();

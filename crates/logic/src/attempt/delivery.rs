@@ -5,8 +5,10 @@ use domain::{
 };
 
 use super::{
-    Ending, Report, Told, by_hand::unclaimed, outcome::Attempt, report::owed, times::out_of_time,
+    Ending, Report, Then, Told, by_hand::unclaimed, outcome::Attempt, report::owed,
+    times::out_of_time,
 };
+use crate::usd::Toll;
 
 /// How long a task is put back when a gate does not admit it. Short, because kinds whose gates
 /// do not admit are not pulled: this only answers what was pulled just before.
@@ -100,6 +102,9 @@ pub fn on_delivery(delivered: &Delivered) -> Step {
     if base.ended() || base.asks() {
         return Step::TellAndAck { reports: owed(&base) };
     }
+    if matches!(base.phase, Phase::Parked { .. }) && 0 < base.attempt && !base.admitted.is_empty() {
+        return Step::Settle(asks_again(base, task));
+    }
     if let Phase::Claimed(claim) = &base.phase {
         return on_claimed(delivered, &base, claim);
     }
@@ -143,6 +148,14 @@ fn on_claimed(delivered: &Delivered, base: &TaskState, claim: &Claim) -> Step {
     // The claim was written without this process knowing, so nothing ran under it.
     let why = "the claim was accepted without its holder knowing";
     Step::Settle(Attempt::of(base, delivered.now).give_back(None, why, HOLD))
+}
+
+/// Parked after an attempt by somebody who did not have its task at hand: nobody knows what that
+/// did, so nothing is begun (M2). The link is written once more, with the task for a person.
+fn asks_again(base: TaskState, task: &Task) -> Ending {
+    let state = TaskState { task: Some(Box::new(task.clone())), ..base };
+    let (reports, then, free) = (owed(&state), Then::Ack, Vec::new());
+    Ending { state, reports, then, latch: None, free, toll: Toll::Unknown }.keeping(task)
 }
 
 fn begin(delivered: &Delivered, base: &TaskState) -> Step {

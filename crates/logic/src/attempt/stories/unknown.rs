@@ -83,6 +83,20 @@ fn a_lost_claim_of_a_kind_that_asks_is_parked() {
     assert_eq!(said, ["unknown", "parked"]);
 }
 
+/// M2, W4: what was parked after an attempt without its task is not begun by the next delivery of
+/// its message: it is parked once more, with the task, so that a person decides.
+#[test]
+fn what_was_parked_without_its_task_is_parked_with_it() {
+    let kind = KindConfig { on_unknown: OnUnknown::Ask, ..kind() };
+    let parked = take_over(&state("theirs").unwrap(), &kind, at(99)).unwrap().state;
+    assert!(!parked.asks(), "nobody kept its task");
+    let Step::Settle(ending) = delivery_of(&parked) else { panic!("{:?}", delivery_of(&parked)) };
+    assert!(ending.state.asks() && ending.then == Then::Ack);
+    assert_eq!(TaskState { task: None, ..ending.state.clone() }, parked);
+    assert_eq!(ending.reports.last().map(Report::verb), Some("parked"));
+    assert_eq!(tell(&delivery_of(&ending.state)).split(' ').next(), Some("tell"));
+}
+
 fn delivery_of(state: &TaskState) -> Step {
     let me = "me".parse().unwrap();
     let admitted = vec![Admission { gate: gate(), epoch: Epoch::new(3), seq: 7 }];
