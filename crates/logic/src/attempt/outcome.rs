@@ -156,7 +156,10 @@ impl Attempt {
     /// What nobody knows, as the kind has it: see [`OnUnknown`].
     fn unknown(self, trouble: &Trouble, terms: &Terms) -> Ending {
         match (terms.kind.on_unknown, terms.blame) {
-            (OnUnknown::Ask, _) => self.ask(trouble),
+            (OnUnknown::Ask, Blame::Shared { gate, tasks, .. }) if 0 < *tasks => {
+                self.ask(trouble, Some(gate))
+            }
+            (OnUnknown::Ask, _) => self.ask(trouble, None),
             (_, Blame::Shared { gate, tasks, .. }) if 0 < *tasks => {
                 self.share(trouble, gate, terms)
             }
@@ -168,12 +171,22 @@ impl Attempt {
         }
     }
 
-    /// Parked, uncharged, for a person to decide. What is unknown moves no gate.
-    fn ask(self, trouble: &Trouble) -> Ending {
-        let unknown = self.report(trouble.unknown());
+    /// Parked, uncharged, for a person to decide. What the attempt did is unknown; why nobody
+    /// knows is a failure like any other of the gate that it is shared through.
+    fn ask(self, trouble: &Trouble, shared: Option<&GateName>) -> Ending {
+        let latch = shared.and_then(|gate| self.latch(gate));
+        let failed = self.report(match shared {
+            Some(gate) => trouble.failed(false, Some(gate.clone())),
+            None => trouble.unknown(),
+        });
         let mut ending = self.park(trouble.cause, trouble.evidence);
-        ending.reports.insert(0, unknown);
-        ending
+        ending.reports.insert(0, failed);
+        Ending { latch, ..ending }
+    }
+
+    fn latch(&self, gate: &GateName) -> Option<Latch> {
+        let admission = self.state.admitted.iter().find(|admission| admission.gate == *gate)?;
+        Some(Latch { gate: gate.clone(), epoch: admission.epoch })
     }
 
     fn charge(mut self, trouble: &Trouble, terms: &Terms) -> Ending {
@@ -200,7 +213,7 @@ impl Attempt {
         let trouble = Trouble { cause, evidence, retry_after: None, cost: Cost::ZERO };
         self.toll = Toll::Unknown;
         if kind.on_unknown == OnUnknown::Ask {
-            return self.ask(&trouble);
+            return self.ask(&trouble, None);
         }
         self.state.charged = self.state.charged.saturating_add(1);
         let failed = self.report(trouble.failed(true, None));
@@ -221,8 +234,7 @@ impl Attempt {
     }
 
     fn share(self, trouble: &Trouble, gate: &GateName, terms: &Terms) -> Ending {
-        let admission = self.state.admitted.iter().find(|admission| admission.gate == *gate);
-        let latch = admission.map(|at| Latch { gate: gate.clone(), epoch: at.epoch });
+        let latch = self.latch(gate);
         let failed = self.report(trouble.failed(false, Some(gate.clone())));
         let wait = terms.delay(self.uncharged(), trouble.retry_after);
         let phase = Phase::Returned {

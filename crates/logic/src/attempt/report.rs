@@ -1,5 +1,6 @@
 use domain::{
-    Admission, Cause, Cost, Created, GateName, Key, Kind, Phase, TaskState, Timestamp, event_id,
+    Admission, Cause, Cost, Created, GateName, Key, Kind, Phase, RuleBlame, TaskState, Timestamp,
+    event_id,
 };
 
 /// What is to be told about one attempt, or about a task's end.
@@ -111,7 +112,8 @@ impl Report {
 }
 
 /// What the newest link of a chain owes the world, in case whoever wrote it vanished before
-/// telling. What was unknown or held owes nothing: no gate moves for it.
+/// telling. What rests uncharged or was held owes nothing: no gate moves for it. What is parked for
+/// a person may have failed for something that others share, and is not tried again to tell.
 pub fn owed(state: &TaskState) -> Vec<Report> {
     let told = match &state.phase {
         Phase::Completed { effect } => {
@@ -124,7 +126,9 @@ pub fn owed(state: &TaskState) -> Vec<Report> {
             vec![Told::Withdrawn { by: by.clone(), why: why.clone() }]
         }
         Phase::Parked { cause, evidence } => {
-            vec![Told::Parked { cause: cause.clone(), evidence: evidence.clone() }]
+            let parked = Told::Parked { cause: cause.clone(), evidence: evidence.clone() };
+            let failed = state.asks().then(|| unknown_again(state, cause, evidence));
+            failed.into_iter().chain([parked]).collect()
         }
         Phase::Resting { cause, charged: true, .. } => vec![failed_again(state, cause, true, None)],
         Phase::Returned { gate: Some(gate), cause: Some(cause), .. } => {
@@ -141,4 +145,20 @@ pub fn owed(state: &TaskState) -> Vec<Report> {
 fn failed_again(state: &TaskState, cause: &Cause, charged: bool, gate: Option<GateName>) -> Told {
     let evidence = "told again from the chain of the task".to_owned();
     Told::Failed { cause: cause.clone(), evidence, charged, gate, cost: state.newest }
+}
+
+/// The failure of an attempt that nobody knows the end of. Of the gate it is shared through the
+/// chain knows only what the rule set says; gatekeepers go by the cause.
+fn unknown_again(state: &TaskState, cause: &Cause, evidence: &str) -> Told {
+    let gate = match cause.rule().map(|rule| rule.blame) {
+        Some(RuleBlame::Shared { gate, .. }) => gate.parse().ok(),
+        Some(RuleBlame::OfKind { .. }) => Some(GateName::of_kind(&state.kind)),
+        Some(RuleBlame::Provider { .. } | RuleBlame::Own | RuleBlame::Nobody) | None => None,
+    };
+    let passed = |gate: &GateName| state.admitted.iter().any(|at| at.gate == *gate);
+    let (cause, evidence, cost) = (cause.clone(), evidence.to_owned(), state.newest);
+    match gate.filter(passed) {
+        gate @ Some(_) => Told::Failed { cause, evidence, charged: false, gate, cost },
+        None => Told::Unknown { cause, evidence, cost },
+    }
 }

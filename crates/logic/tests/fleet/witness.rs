@@ -53,7 +53,10 @@ impl Witness {
             Phase::Resting { charged: true, .. } | Phase::Returned { cause: Some(_), .. } => {
                 self.owed.insert((next.attempt, "failed"))
             }
-            Phase::Parked { .. } if next.asks() => self.owed.insert((next.attempt, "parked")),
+            Phase::Parked { .. } if next.asks() => {
+                self.owed.insert((next.attempt, "unknown"));
+                self.owed.insert((next.attempt, "parked"))
+            }
             _ => false,
         };
     }

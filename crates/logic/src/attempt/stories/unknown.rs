@@ -27,11 +27,12 @@ fn what_nobody_knows_is_as_the_kind_says() {
         ending
     };
     for blame in [Blame::Own, Blame::Nobody, shared.clone()] {
-        let ending = check(OnUnknown::Ask, &blame, "parked, 1 charged, unknown parked");
-        assert_eq!((ending.then, ending.latch), (Then::Ack, None));
+        let said = if blame == shared { "failed" } else { "unknown" };
+        let ending = check(OnUnknown::Ask, &blame, &format!("parked, 1 charged, {said} parked"));
+        assert_eq!((ending.then, ending.latch.is_some()), (Then::Ack, blame == shared));
         assert!(ending.state.asks());
         let again = delivery_of(&ending.state);
-        assert_eq!(tell(&again), "tell parked and ack");
+        assert_eq!(tell(&again), "tell unknown parked and ack");
         let revived = revive(&ending.state, "ann", "", Duration::from_secs(4), at(14)).unwrap();
         assert_eq!(tell(&delivery_of(&revived)), "claim 3");
         let early = revive(&ending.state, "ann", "", Duration::from_secs(4), at(13));
@@ -70,6 +71,37 @@ fn what_is_run_again_ends_some_time() {
     };
     assert_eq!(ends("service.timeout"), ("dead", 3, 3));
     assert_eq!(ends("dispatcher.stopped"), ("resting", 9, 0));
+}
+
+/// G2, T2: where a person is asked, a failure that others share holds this dispatcher back at once
+/// and is told as such, also by the next one when the first vanished before it told.
+#[test]
+fn a_parked_failure_is_told_of_its_gate() {
+    let unknown = Outcome::Unknown {
+        cause: "relay.unavailable".parse().unwrap(),
+        evidence: "cut off".to_owned(),
+        retry_after: None,
+        cost: Cost::ZERO,
+    };
+    let ask = KindConfig { on_unknown: OnUnknown::Ask, ..kind() };
+    let ends = |tasks| {
+        let blame = Blame::Shared { gate: gate(), tasks, within: Duration::from_secs(1) };
+        let terms = Terms { kind: &ask, blame: &blame, jitter: 1.0, now: at(10) };
+        on_outcome(&state("mine").unwrap(), &unknown, &terms).keeping(&task())
+    };
+    let ending = ends(3);
+    assert_eq!(ending.latch, Some(Latch { gate: gate(), epoch: Epoch::new(3) }));
+    let first = &ending.reports[0].told;
+    assert!(
+        matches!(first, Told::Failed { charged: false, gate: Some(of), .. } if *of == gate()),
+        "{first:?}"
+    );
+    let Step::TellAndAck { reports } = delivery_of(&ending.state) else { panic!() };
+    assert_eq!(reports.len(), 2);
+    for (first, again) in ending.reports.iter().zip(&reports) {
+        assert_eq!((&first.told, &first.admitted), (&again.told, &again.admitted));
+    }
+    assert_eq!(ends(0).latch, None, "what never closes a gate holds nobody back");
 }
 
 /// M2: what a dispatcher that vanished did is unknown, too.
