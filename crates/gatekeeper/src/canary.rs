@@ -4,7 +4,7 @@
 //! | ------------------------------------------------------- | --------------------------- |
 //! | nobody has won it yet                                   | the gate waits              |
 //! | completed, and the report of that was lost or is bare   | DRAINING                    |
-//! | ended or charged otherwise, and the same                | PROBING, for the next one   |
+//! | ended or charged otherwise, and the same                | as if it had been told      |
 //! | begun, and undecided for 30 min                         | CLOSED, `canary.undecided`  |
 //!
 //! A dispatcher that dies between recording an end and telling it leaves the telling to the
@@ -15,7 +15,7 @@
 use std::time::Duration;
 
 use bus::{Backlog, BusError, Stored};
-use domain::{Admission, Blame, Canary, Cause, Epoch, Gate, Phase, TaskState};
+use domain::{Admission, Canary, Cause, Epoch, Gate, Phase, TaskState};
 use fleet::store::{StoreError, read};
 use kit::Instant;
 use logic::gate::{UNDECIDED_AFTER, on_canary_late};
@@ -178,7 +178,7 @@ async fn conclude(
         Ended::Spent { cause } => {
             let told =
                 AttemptTold { verb: AttemptVerb::Failed, cause: Some(cause.clone()), ..told };
-            let seen = outcomes::failure(&told, &cause, Blame::Own);
+            let seen = outcomes::spent(&told, &cause, &keeper.fleet.config());
             outcomes::failed(keeper, &gate.name, &seen, &told).await
         }
     }

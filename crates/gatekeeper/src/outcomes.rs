@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bus::{Bus, Delivery, Queue};
-use domain::{Cause, Epoch, GateName, GateState};
+use domain::{Blame, Cause, Config, Epoch, GateName, GateState};
 use fleet::store::StoreError;
 use logic::gate::{
     CompletedSeen, FailureSeen, Home, counted_before, home, on_completed, on_failure,
@@ -138,7 +138,7 @@ async fn settle(keeper: &Keeper, told: &AttemptTold, delivered: u64) -> anyhow::
     Ok(())
 }
 
-pub(crate) fn failure(told: &AttemptTold, cause: &Cause, blame: domain::Blame) -> FailureSeen {
+pub(crate) fn failure(told: &AttemptTold, cause: &Cause, blame: Blame) -> FailureSeen {
     FailureSeen {
         event: told.id(),
         kind: told.kind.clone(),
@@ -152,6 +152,16 @@ pub(crate) fn failure(told: &AttemptTold, cause: &Cause, blame: domain::Blame) -
         at: told.at,
         evidence: shorten(&told.evidence, EVIDENCE_MAX),
     }
+}
+
+/// The same of an end that stands: a gate that is to blame closes on it, and where nobody is, the
+/// canary is spent all the same.
+pub(crate) fn spent(told: &AttemptTold, cause: &Cause, config: &Config) -> FailureSeen {
+    let blame = match config.blame(&told.kind, cause) {
+        Blame::Nobody => Blame::Own,
+        blame @ (Blame::Own | Blame::Shared { .. }) => blame,
+    };
+    failure(told, cause, blame)
 }
 
 /// What a completed attempt proves about one gate.
@@ -239,6 +249,9 @@ async fn closed_since(bus: &Bus, look: &Look, epoch: Epoch) -> Result<Option<u64
 
 #[cfg(test)]
 mod tests {
+    use domain::{Actor, Admission, Gate, Handler, KindConfig, Timestamp};
+    use logic::gate::Stamp;
+
     use super::*;
 
     /// An outcome that cannot be settled comes back soon, then ever later, within half a minute.
@@ -248,5 +261,70 @@ mod tests {
         assert!(patience(3) < patience(4));
         assert_eq!(patience(u64::MAX), patience(8));
         assert!(patience(8) < Duration::from_secs(30));
+    }
+
+    fn probing() -> Gate {
+        Gate {
+            name: "relay".parse().unwrap(),
+            epoch: Epoch::new(3),
+            prev: 0,
+            state: GateState::Probing,
+            at: Timestamp::from_millis(0),
+            since: Timestamp::from_millis(0),
+            incident: 1,
+            opening: Epoch::new(3),
+            causes: Vec::new(),
+            trigger: None,
+            by: Actor::Gatekeeper,
+            note: String::new(),
+            remedy: String::new(),
+            canaries_failed: 0,
+            without_canary: false,
+        }
+    }
+
+    fn parked(gate: &Gate) -> AttemptTold {
+        AttemptTold {
+            verb: AttemptVerb::Failed,
+            kind: "echo".parse().unwrap(),
+            source_key: "echo/1".parse().unwrap(),
+            attempt: 1,
+            holder: "them".parse().unwrap(),
+            at: Timestamp::from_millis(1),
+            cause: None,
+            charged: false,
+            gate: None,
+            evidence: String::new(),
+            rest_until: None,
+            effect: String::new(),
+            cost: domain::Cost::ZERO,
+            admitted: vec![Admission { gate: gate.name.clone(), epoch: gate.epoch, seq: 1 }],
+            canary: vec![gate.name.clone()],
+            credential: None,
+            begun: None,
+            created: None,
+        }
+    }
+
+    /// G5: a canary that was parked for what the gate is to blame for closes it, though nobody
+    /// told; parked for anything else, or withdrawn, it leaves its place to the next one.
+    #[test]
+    fn a_parked_canary_is_judged_by_its_cause() {
+        let gate = probing();
+        let told = parked(&gate);
+        let handler = Handler::Service { name: "echo".parse().unwrap() };
+        let echo = KindConfig { needs: vec![gate.name.clone()], ..KindConfig::of(handler) };
+        let config = Config { kinds: [(told.kind.clone(), echo)].into(), ..Config::default() };
+        let becomes = |cause: &str| {
+            let seen = spent(&told, &cause.parse().unwrap(), &config);
+            let record = Record::empty(&gate.name, gate.incident);
+            let stamp = Stamp { now: Timestamp::from_millis(2), prev: 9, remedy: "" };
+            let decided = on_failure(&gate, &record.incident, &seen, &stamp).unwrap();
+            decided.gate.map(|gate| gate.state)
+        };
+        assert_eq!(becomes("relay.unavailable"), Some(GateState::Closed));
+        for cause in ["service.timeout", "exec.timeout", "canary.withdrawn"] {
+            assert_eq!(becomes(cause), Some(GateState::Probing), "{cause}");
+        }
     }
 }
