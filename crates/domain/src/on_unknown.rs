@@ -6,7 +6,8 @@ use crate::Handler;
 /// stopped or vanished, it was killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnUnknown {
-    /// The handler is asked again, uncharged: it knows by the source key what it did before.
+    /// The handler is asked again, uncharged: it knows by the source key what it did before. Charged
+    /// when it has answered and nobody understands it.
     Resolve,
     /// It runs again: doing it twice is harmless. It is charged, so that it ends some time, unless
     /// a gate closes on it, or its dispatcher was stopped in the middle of it.

@@ -6,7 +6,8 @@
 //! | nobody listens             | failed, `service.unavailable` | nothing was delivered           |
 //! | no answer in time          | unknown, `service.timeout`    | it may have been done           |
 //! | the connection failed      | unknown, `service.timeout`    | it may have been delivered      |
-//! | what nobody understands    | failed, `service.garbled`     | with the answer as evidence     |
+//! | what nobody understands    | unknown, `service.garbled`    | it may have been done, and is   |
+//! |                            |                               | charged unless a person decides |
 
 use std::time::Duration;
 
@@ -61,21 +62,22 @@ fn outcome(
                 let shown = &answer[..answer.len().min(EVIDENCE_MAX)];
                 let evidence =
                     format!("{service} answered \"{}\": {error:#}", shown.escape_ascii());
-                failed("service.garbled", evidence)
+                unknown("service.garbled", evidence)
             }
         },
         Err(BusError::NobodyAnswers { subject }) => {
             failed("service.unavailable", format!("nobody listens on {subject}"))
         }
         Err(BusError::TimedOut { .. }) => {
-            unanswered(format!("{service} gave no answer within {} ms", timeout.as_millis()))
+            let evidence = format!("{service} gave no answer within {} ms", timeout.as_millis());
+            unknown("service.timeout", evidence)
         }
-        Err(error) => unanswered(format!("{:#}", anyhow::Error::new(error))),
+        Err(error) => unknown("service.timeout", format!("{:#}", anyhow::Error::new(error))),
     }
 }
 
-fn unanswered(evidence: String) -> Outcome {
-    let cause = Cause::known("service.timeout");
+fn unknown(cause: &'static str, evidence: String) -> Outcome {
+    let cause = Cause::known(cause);
     Outcome::Unknown { cause, evidence, retry_after: None, cost: Cost::ZERO }
 }
 
@@ -121,12 +123,13 @@ mod tests {
         );
     }
 
-    /// An answer counts as it reads, and one that does not read is kept as evidence.
+    /// M2: an answer counts as it reads; one that does not read is kept as evidence, and says
+    /// nothing of what was done.
     #[test]
     fn reads_the_answer() {
         let done = Outcome::Completed { effect: "txid 7".to_owned(), cost: Cost::ZERO };
         check(Ok(RunReply { outcome: done }.encode().into()), "completed txid 7");
-        check(Ok(Bytes::new()), "failed service.garbled: payer answered \"\": ");
-        check(Ok(vec![0xff; 9_000].into()), r#"failed service.garbled: payer answered "\xff\xff"#);
+        check(Ok(Bytes::new()), "unknown service.garbled: payer answered \"\": ");
+        check(Ok(vec![0xff; 9_000].into()), r#"unknown service.garbled: payer answered "\xff\xff"#);
     }
 }

@@ -167,6 +167,10 @@ impl Attempt {
             (OnUnknown::Rerun, _) if trouble.cause.as_str() != "dispatcher.stopped" => {
                 self.charge(trouble, terms)
             }
+            // It was asked and has answered: to ask again is no way to know, and must end.
+            (OnUnknown::Resolve, Blame::Own) if trouble.cause.as_str() == "service.garbled" => {
+                self.charge(trouble, terms)
+            }
             (OnUnknown::Resolve | OnUnknown::Rerun, _) => self.rest(trouble, true, terms),
         }
     }

@@ -104,6 +104,30 @@ fn a_parked_failure_is_told_of_its_gate() {
     assert_eq!(ends(0).latch, None, "what never closes a gate holds nobody back");
 }
 
+/// M2, W2: an answer that nobody can read is a person's to judge where the kind asks, and charged
+/// elsewhere: a service that never makes sense is not asked for ever.
+#[test]
+fn an_unreadable_answer_is_charged_or_asked_about() {
+    let garbled = Outcome::Unknown {
+        cause: "service.garbled".parse().unwrap(),
+        evidence: "what?".to_owned(),
+        retry_after: None,
+        cost: Cost::ZERO,
+    };
+    let ends = |on_unknown, charged| {
+        let kind = KindConfig { on_unknown, ..kind() };
+        let terms = Terms { kind: &kind, blame: &Blame::Own, jitter: 1.0, now: at(10) };
+        let claim = TaskState { charged, ..state("mine").unwrap() };
+        let ended = on_outcome(&claim, &garbled, &terms).state;
+        (ended.word(), ended.charged)
+    };
+    for on_unknown in [OnUnknown::Resolve, OnUnknown::Rerun] {
+        assert_eq!(ends(on_unknown, 1), ("resting", 2), "{on_unknown}");
+        assert_eq!(ends(on_unknown, 2), ("dead", 3), "{on_unknown}");
+    }
+    assert_eq!(ends(OnUnknown::Ask, 1), ("parked", 1));
+}
+
 /// M2: what a dispatcher that vanished did is unknown, too.
 #[test]
 fn a_lost_claim_of_a_kind_that_asks_is_parked() {
