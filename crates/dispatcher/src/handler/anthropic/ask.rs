@@ -3,7 +3,8 @@
 //! What the configuration says stands, and what it leaves out the payload may say: `prompt` or
 //! `messages`, and `system`. So whoever writes the payload of a kind that has a prompt, be it
 //! somebody outside, fills its places and changes nothing else. `max_tokens` of the payload may
-//! only be less than the kind's. Anything wrong is the task's own, and nothing is sent.
+//! only be less than the kind's. Anything wrong is the task's own, and nothing is sent: so is what
+//! nobody here can tell the price of, such as a document, whose pages are billed as pictures.
 
 use domain::{AnthropicConfig, MicroUsd, Price, Tokens};
 use logic::prompt::Template;
@@ -14,12 +15,19 @@ use serde_json::{Map, Value, json};
 pub(super) struct Ask {
     pub(super) body: Vec<u8>,
     pub(super) max_tokens: u64,
+    /// How many images stand in it.
+    images: u64,
     /// It may put what it says into the provider's cache, which costs more than reading it.
     caches: bool,
 }
 
 /// Beyond what is said, a request counts as so many tokens at most.
 const OVERHEAD: u64 = 200;
+/// An image counts as so many more at most, however few bytes it is packed into. It is billed by
+/// its area, about one token for 750 pixels, once it is scaled down to what the model sees: at
+/// most some 1,600 tokens, and 4,784 for models that see up to 2,576 pixels a side
+/// (<https://platform.claude.com/docs/en/build-with-claude/vision>).
+const IMAGE: u64 = 5_000;
 
 impl Ask {
     /// The request for a payload; else what is wrong with that.
@@ -41,19 +49,21 @@ impl Ask {
             Some(template) => said(&filled("prompt", template, &payload)?)?,
             None => messages(&payload)?,
         };
-        billable(&messages)?;
+        let images = images(&messages)?;
+        cached_briefly(&messages)?;
         body.insert("messages".to_owned(), messages);
         let body = Value::Object(body).to_string();
-        Ok(Ask { caches: body.contains("\"cache_control\""), body: body.into_bytes(), max_tokens })
+        let caches = body.contains("\"cache_control\"");
+        Ok(Ask { body: body.into_bytes(), max_tokens, images, caches })
     }
 
-    /// The most that it can cost: no token is shorter than a byte, and no more are written than
-    /// were asked for.
+    /// The most that it can cost: no token of a text is shorter than a byte, an image has so many
+    /// at most, and no more are written than were asked for.
     pub(super) fn most(&self, price: Price) -> MicroUsd {
         let bytes = u64::try_from(self.body.len()).unwrap_or(u64::MAX);
         let input = if self.caches { price.input.max(price.cache_write) } else { price.input };
         let tokens = Tokens {
-            input: bytes.saturating_add(OVERHEAD),
+            input: bytes.saturating_add(OVERHEAD).saturating_add(self.images.saturating_mul(IMAGE)),
             output: self.max_tokens,
             ..Tokens::default()
         };
@@ -124,17 +134,51 @@ fn filled(name: &str, template: &str, payload: &Value) -> Result<String, String>
     template.fill(find).map_err(|error| format!("`{name}`: {error}"))
 }
 
-/// What lies elsewhere is fetched by the provider, and nobody here knows what reading it costs.
-fn billable(messages: &Value) -> Result<(), String> {
+/// How many images the messages hold beside their text. Of anything else nobody here knows what
+/// reading it costs, least of all where the provider fetches it.
+fn images(messages: &Value) -> Result<u64, String> {
+    let mut images = 0;
+    for message in messages.as_array().into_iter().flatten() {
+        let blocks = match &message["content"] {
+            Value::String(_) => continue,
+            Value::Array(blocks) => blocks,
+            _ => return Err("a message's `content` is neither text nor a list".to_owned()),
+        };
+        for block in blocks {
+            match (block["type"].as_str(), block["source"]["type"].as_str()) {
+                (Some("text"), _) => (),
+                (Some("image"), Some("base64")) => images += 1,
+                (_, Some("url" | "file")) => {
+                    return Err("a message refers to what lies elsewhere: send it along".to_owned());
+                }
+                _ => {
+                    let told: String = block["type"].to_string().chars().take(40).collect();
+                    return Err(format!(
+                        "a message holds a block of type {told}: what that costs cannot be told \
+                         before it is sent; only text and base64 images are"
+                    ));
+                }
+            }
+        }
+    }
+    Ok(images)
+}
+
+/// What is to be kept for longer than by default costs more than [`Price`] says.
+fn cached_briefly(messages: &Value) -> Result<(), String> {
     match messages {
         Value::Object(fields) => {
-            let source = fields.get("source").and_then(|source| source["type"].as_str());
-            if source.is_some_and(|kind| kind != "base64" && kind != "text") {
-                return Err("a message refers to what lies elsewhere: send it along".to_owned());
+            let ttl = fields.get("cache_control").and_then(|cache| cache.get("ttl"));
+            if let Some(ttl) = ttl.filter(|ttl| !ttl.is_null() && *ttl != "5m") {
+                let told: String = ttl.to_string().chars().take(40).collect();
+                return Err(format!(
+                    "`cache_control` with ttl {told}: the configuration has a price for 5m only; \
+                     leave `ttl` out"
+                ));
             }
-            fields.values().try_for_each(billable)
+            fields.values().try_for_each(cached_briefly)
         }
-        Value::Array(items) => items.iter().try_for_each(billable),
+        Value::Array(items) => items.iter().try_for_each(cached_briefly),
         _ => Ok(()),
     }
 }
@@ -191,6 +235,7 @@ mod tests {
             (None, json!({"prompt": "x", "max_tokens": 101}), "the kind allows 1 to 100"),
             (None, json!({"prompt": "x", "system": 3}), "`system` is no text"),
             (None, url, "lies elsewhere"),
+            (None, json!({"messages": [1]}), "neither text nor a list"),
             (Some("{payload.gone}"), json!({"x": 1}), "`prompt`: the payload has no field `gone`"),
             (Some("{payload.empty}"), json!({"empty": ""}), "empty once it is filled"),
         ] {
@@ -214,5 +259,38 @@ mod tests {
         let cached = Ask::of(&config(None), &cached.to_string()).unwrap();
         let dearer = Price { cache_write: 30_000_000, ..price };
         assert!(cached.most(price) < cached.most(dearer));
+    }
+
+    /// M4: an image costs by its area, and not by the bytes that it is packed into; what costs
+    /// more than anybody here can tell is refused before it is sent.
+    #[test]
+    fn counts_what_is_no_text() {
+        let price = Price { input: 1_000_000, output: 0, cache_read: 0, cache_write: 1_000_000 };
+        let of = |blocks: Value| {
+            let payload = json!({"messages": [{"role": "user", "content": blocks}]});
+            Ask::of(&config(None), &payload.to_string())
+        };
+        let block = |kind: &str| {
+            let source = json!({"type": "base64", "media_type": "x/y", "data": "AAAA"});
+            json!({"type": kind, "source": source})
+        };
+        let most = |blocks| of(blocks).unwrap().most(price).get();
+        let one = most(json!([block("image")]));
+        assert!(4_784 <= one, "{one}");
+        assert!(one + 4_784 <= most(json!([block("image"), block("image")])));
+        let cached = |ttl: Value| {
+            let cache = json!({"type": "ephemeral", "ttl": ttl});
+            json!([{"type": "text", "text": "x", "cache_control": cache}])
+        };
+        assert!(of(cached(json!("5m"))).is_ok());
+        for (blocks, told) in [
+            (json!([block("document")]), "a block of type \"document\""),
+            (json!([{"type": "tool_result", "content": [block("image")]}]), "\"tool_result\""),
+            (json!([{"source": {}}]), "a block of type null"),
+            (cached(json!("1h")), "ttl \"1h\""),
+        ] {
+            let error = of(blocks).unwrap_err();
+            assert!(error.contains(told), "{error}");
+        }
     }
 }
