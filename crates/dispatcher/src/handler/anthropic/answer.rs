@@ -13,9 +13,13 @@
 //! | 404 `not_found_error`                    | closes the kind's gate                 | nothing  |
 //! | 429                                      | nobody's, waits as long as it is told  | nothing  |
 //! | 529                                      | shared, `<provider>.overloaded`        | nothing  |
+//! | 408, 502, 504, 520, 524                  | unknown, `<provider>.timeout`          | the most |
 //! | anything else                            | shared, `<provider>.unavailable`       | nothing  |
 //! | the request never left                   | shared, `<provider>.unreachable`       | nothing  |
 //! | it left, and no whole answer came        | unknown, `<provider>.timeout`          | the most |
+//!
+//! Whoever stands between answers with one of 408 to 524 (the last two are Cloudflare's) when it has
+//! waited in vain, or has lost an answer on the way: the model may have written by then.
 //!
 //! Shared ones close the provider's gate after several distinct tasks. Only the credential's own
 //! faults lead to the next credential: limits and load do not. Asking again after a cut at
@@ -62,7 +66,7 @@ pub(super) fn read(bill: &Bill<'_>, reached: &Reached) -> Meaning {
         Reached::NotSent(evidence) => {
             return shared(bill, "unreachable", evidence.clone(), MicroUsd::ZERO);
         }
-        Reached::Lost(evidence) => return lost(bill, evidence.clone()),
+        Reached::Lost(evidence) => return lost(bill, evidence.clone(), None),
     };
     match heard.status {
         200 => written(bill, heard),
@@ -137,6 +141,7 @@ fn refused(bill: &Bill<'_>, heard: &Heard) -> Meaning {
         400 | 422 if kind == "invalid_request_error" => {
             failed("anthropic.invalid-request", evidence, Cost::ZERO)
         }
+        408 | 502 | 504 | 520 | 524 => lost(bill, evidence, heard.retry_after),
         // A proxy on the way, too, which knows nothing of tasks.
         _ => busy(bill, "unavailable", evidence, heard.retry_after),
     }
@@ -164,10 +169,10 @@ fn shared(bill: &Bill<'_>, word: &'static str, evidence: String, micro_usd: Micr
     Meaning::Ended(Outcome::Failed { cause, evidence, retry_after: None, cost })
 }
 
-fn lost(bill: &Bill<'_>, evidence: String) -> Meaning {
+fn lost(bill: &Bill<'_>, evidence: String, retry_after: Option<Duration>) -> Meaning {
     let cause = Cause::of_provider(bill.provider, "timeout");
     let cost = Cost { micro_usd: bill.most, ..Cost::ZERO };
-    Meaning::Ended(Outcome::Unknown { cause, evidence, retry_after: None, cost })
+    Meaning::Ended(Outcome::Unknown { cause, evidence, retry_after, cost })
 }
 
 /// Status, error and request id, or the beginning of whatever else it was.
@@ -306,5 +311,12 @@ mod tests {
             "failed claude-eu.unreachable 0 0s: refused"
         );
         assert_eq!(meaning(&Reached::Lost(words())), "unknown claude-eu.timeout 9999: refused");
+        for status in [408, 502, 504, 520, 524] {
+            let told = format!("unknown claude-eu.timeout 9999: {status}");
+            check(status, json!("<html>"), &told);
+        }
+        for status in [500, 503] {
+            check(status, json!("<html>"), &format!("failed claude-eu.unavailable 0 0s: {status}"));
+        }
     }
 }
