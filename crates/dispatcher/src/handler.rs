@@ -19,12 +19,13 @@ pub(crate) struct Handled {
 
 /// Has one attempt done, and says how it ended. Dropping the future gives it up.
 pub(crate) async fn handle(desk: &Desk, kind: &KindConfig, request: &RunRequest) -> Handled {
+    let (bus, unnamed) = (&desk.fleet.bus, unnamed(kind));
     match &kind.handler {
         Handler::Service { name } => {
-            service::run(&desk.fleet.bus, name, request, kind.timeout).await.into()
+            service::run(bus, name, request, kind.timeout, unnamed).await.into()
         }
         Handler::JsonService { name } => {
-            service::run_json(&desk.fleet.bus, name, request, kind.timeout).await.into()
+            service::run_json(bus, name, request, kind.timeout, unnamed).await.into()
         }
         Handler::Exec(exec) => {
             Box::pin(exec::run(desk.fleet.clock, exec, kind, request)).await.into()
@@ -45,6 +46,11 @@ pub(crate) fn most(config: &Config, kind: &KindConfig, task: &Task) -> Option<Mi
             Some(anthropic::most(model, *price, &task.payload))
         }
     }
+}
+
+/// What an attempt counts as having cost whose worker does not say: the most, where that is known.
+fn unnamed(kind: &KindConfig) -> Cost {
+    Cost { micro_usd: kind.cost_max.unwrap_or_default(), ..Cost::ZERO }
 }
 
 /// No answer was waited for to the end: the work may have been done.

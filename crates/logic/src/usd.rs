@@ -3,7 +3,8 @@
 //! ```text
 //! claim                the most that the attempt can cost is held; refused where day or whole
 //!                      could be exceeded
-//! completed, failed    spent: what the handler says it cost
+//! completed, failed    spent: what the handler says it cost, which is the most where its worker
+//!                      does not say
 //! unknown, vanished    spent: all that was held, since nobody can say that it was less
 //! held, moot           nothing was tried: given back
 //! ended by others      spent: all that was held, see `stale`
@@ -18,9 +19,7 @@
 
 use std::fmt;
 
-use domain::{
-    Budget, Cause, Cost, Key, MicroUsd, Outcome, Phase, TaskState, Timestamp, UsdHold, UsdSpending,
-};
+use domain::{Budget, Key, MicroUsd, Outcome, Phase, TaskState, Timestamp, UsdHold, UsdSpending};
 
 /// What an attempt has cost, as far as that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +57,10 @@ impl Toll {
     pub fn of(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Completed { cost, .. } => Toll::Cost(cost.micro_usd),
-            Outcome::Failed { cause, cost, .. } if told(cause, *cost) => Toll::Cost(cost.micro_usd),
-            Outcome::Failed { .. } | Outcome::Unknown { .. } => Toll::Unknown,
+            // Who answers what nobody can read has not said what it cost either.
+            Outcome::Failed { cause, .. } if cause.as_str() == "service.garbled" => Toll::Unknown,
+            Outcome::Failed { cost, .. } => Toll::Cost(cost.micro_usd),
+            Outcome::Unknown { .. } => Toll::Unknown,
             Outcome::Held { .. } | Outcome::Moot { .. } => Toll::Nothing,
         }
     }
@@ -71,16 +72,6 @@ impl Toll {
             Toll::Cost(cost) => cost,
             Toll::Unknown => most,
         }
-    }
-}
-
-/// Whether whoever failed for `cause` said what it cost: not where its answer could not be read,
-/// nor a command that went wrong and named no cost.
-fn told(cause: &Cause, cost: Cost) -> bool {
-    match cause.as_str() {
-        "service.garbled" => false,
-        "exec.failed" | "exec.try-again" => cost != Cost::ZERO,
-        _ => true,
     }
 }
 

@@ -23,7 +23,8 @@
 //! | `moot`      | \[`why`\]                                        | it must not be done            |
 //!
 //! `effect` is text or any JSON; `cost` is `{"micro_usd": 0, "sats": 0, "tokens_in": 0,
-//! "tokens_out": 0}`, each of which may be left out. Fields that are not named here are ignored.
+//! "tokens_out": 0}`, each of which may be left out and is zero then. Who leaves out `cost` has not
+//! said what it cost, which is not nothing. Fields that are not named here are ignored.
 
 use std::time::Duration;
 
@@ -100,15 +101,20 @@ struct Costs {
 /// The outcome that an answer tells.
 ///
 /// `otherwise` is the cause of a failure that names none, or none that can be one: what has
-/// failed has failed, and the evidence says what it was called.
+/// failed has failed, and the evidence says what it was called. `unnamed` is what it counts as
+/// having cost if it names no cost.
 ///
 /// # Errors
 ///
 /// When it tells none: then nobody knows what happened.
-pub fn outcome(answer: &[u8], otherwise: &'static str) -> Result<Outcome, PlainError> {
+pub fn outcome(
+    answer: &[u8],
+    otherwise: &'static str,
+    unnamed: Cost,
+) -> Result<Outcome, PlainError> {
     let answer: Answer =
         serde_json::from_slice(answer).map_err(|error| PlainError { why: error.to_string() })?;
-    let cost = answer.cost.map_or(Cost::ZERO, |cost| Cost {
+    let cost = answer.cost.map_or(unnamed, |cost| Cost {
         micro_usd: MicroUsd::new(cost.micro_usd),
         sats: Sats::new(cost.sats),
         tokens_in: cost.tokens_in,
@@ -194,7 +200,7 @@ mod tests {
     #[test]
     fn outcomes_of_json() {
         let check = |answer: &str, expected: &str| {
-            let told = match outcome(answer.as_bytes(), "exec.failed") {
+            let told = match outcome(answer.as_bytes(), "exec.failed", Cost::ZERO) {
                 Ok(Outcome::Completed { effect, cost }) => {
                     format!(
                         "completed {effect} for {} and {}",
@@ -231,5 +237,31 @@ mod tests {
         check(r#"{"outcome":"completed","cost":"5"}"#, "not an outcome as JSON");
         check("done!", "not an outcome as JSON");
         check("", "not an outcome as JSON");
+    }
+
+    /// M4: who does not say what it cost has not said that it cost nothing.
+    #[test]
+    fn an_unnamed_cost_is_not_nothing() {
+        let unnamed = Cost { micro_usd: MicroUsd::new(100), ..Cost::ZERO };
+        let cost = |rest: &str| {
+            let answer = |word: &str| format!(r#"{{"outcome":"{word}"{rest}}}"#);
+            let costs = ["completed", "failed", "unknown"].map(|word| {
+                match outcome(answer(word).as_bytes(), "exec.failed", unnamed) {
+                    Ok(
+                        Outcome::Completed { cost, .. }
+                        | Outcome::Failed { cost, .. }
+                        | Outcome::Unknown { cost, .. },
+                    ) => cost,
+                    other => panic!("{other:?}"),
+                }
+            });
+            assert!(costs.iter().all(|cost| *cost == costs[0]), "{costs:?}");
+            costs[0]
+        };
+        assert_eq!(cost(""), unnamed);
+        assert_eq!(cost(r#","cost":null"#), unnamed);
+        assert_eq!(cost(r#","cost":{}"#), Cost::ZERO);
+        assert_eq!(cost(r#","cost":{"micro_usd":0}"#), Cost::ZERO);
+        assert_eq!(cost(r#","cost":{"micro_usd":7}"#).micro_usd.get(), 7);
     }
 }

@@ -19,6 +19,9 @@
 //! | never begun: the host is full   |                    | failed             | `exec.unavailable` | nobody          |
 //! | never begun: payload not JSON   |                    | failed             | `task.invalid`     | the task        |
 //!
+//! A command that was begun and names no `cost` counts as having cost the kind's `cost_max`, if
+//! there is one, however it ended; one that was never begun has cost nothing.
+//!
 //! What follows on an unknown is the kind's to say: `on_unknown`. A missing program is missing
 //! for every task, so it closes the gate `kind-<name>` at once and charges none.
 //!
@@ -29,7 +32,7 @@ mod kept;
 
 use std::{pin::pin, process::ExitStatus, time::Duration};
 
-use domain::{Cause, Cost, ExecConfig, ExecOutput, KindConfig, MicroUsd, Outcome};
+use domain::{Cause, Cost, ExecConfig, ExecOutput, KindConfig, Outcome};
 use kit::Clock;
 use tokio::{
     io::AsyncWriteExt as _,
@@ -74,19 +77,23 @@ pub(super) async fn run(
 ) -> Outcome {
     let task = match plain::request(request, kind.timeout) {
         Ok(task) => task,
-        Err(error) => return failed("task.invalid", format!("{:#}", anyhow::Error::new(error))),
+        Err(error) => {
+            return failed("task.invalid", format!("{:#}", anyhow::Error::new(error)), Cost::ZERO);
+        }
     };
     let patience = (kind.lease / 3).max(SILENCE_MIN);
     let mut command = match command::find(exec, request, patience) {
         Ok(command) => command,
-        Err(missing) => return failed("exec.not-found", missing),
+        Err(missing) => return failed("exec.not-found", missing, Cost::ZERO),
     };
     match command.spawn() {
         Ok(child) => {
             let ended = attend(clock, child, &task, exec, kind.timeout).await;
-            outcome(exec, kind.cost_max, &ended)
+            outcome(exec, super::unnamed(kind), &ended)
         }
-        Err(error) => failed("exec.unavailable", format!("start {:?}: {error}", exec.command)),
+        Err(error) => {
+            failed("exec.unavailable", format!("start {:?}: {error}", exec.command), Cost::ZERO)
+        }
     }
 }
 
@@ -174,17 +181,16 @@ async fn speak(
     }
 }
 
-fn outcome(exec: &ExecConfig, cost_max: Option<MicroUsd>, ended: &Ended) -> Outcome {
+/// How a command that was begun has ended; it has cost `most` unless it says what it has cost.
+fn outcome(exec: &ExecConfig, most: Cost, ended: &Ended) -> Outcome {
     let code = ended.status.and_then(|status| status.code());
     let well = code == Some(0) && ended.timed_out.is_none();
     let said = match exec.output {
-        ExecOutput::Json => said(&ended.stdout),
+        ExecOutput::Json => said(&ended.stdout, most),
         ExecOutput::Text if well => {
             let line = ended.stdout.last_line().unwrap_or_else(|| ended.stdout.end());
             let effect = String::from_utf8_lossy(line).into_owned();
-            // It has no words for what it cost: the most, where that is known.
-            let cost = Cost { micro_usd: cost_max.unwrap_or_default(), ..Cost::ZERO };
-            return Outcome::Completed { effect: shorten(&effect, EVIDENCE_MAX), cost };
+            return Outcome::Completed { effect: shorten(&effect, EVIDENCE_MAX), cost: most };
         }
         ExecOutput::Text => Err("it says nothing of its outcome".to_owned()),
     };
@@ -200,24 +206,24 @@ fn outcome(exec: &ExecConfig, cost_max: Option<MicroUsd>, ended: &Ended) -> Outc
         Err(why) if well => unknown("exec.garbled", evidence(&why)),
         Err(_) if ended.timed_out.is_some() => unknown("exec.timeout", evidence("")),
         Err(_) => match code {
-            Some(75) => failed("exec.try-again", evidence("")),
-            Some(126 | 127) => failed("exec.not-found", evidence("")),
+            Some(75) => failed("exec.try-again", evidence(""), most),
+            Some(126 | 127) => failed("exec.not-found", evidence(""), most),
             Some(129..=192) | None => unknown("exec.killed", evidence("")),
-            Some(_) => failed("exec.failed", evidence("")),
+            Some(_) => failed("exec.failed", evidence(""), most),
         },
     }
 }
 
 /// The outcome in what was printed: all of it, or its last line.
-fn said(stdout: &Kept) -> Result<Outcome, String> {
+fn said(stdout: &Kept, unnamed: Cost) -> Result<Outcome, String> {
     let otherwise = "exec.failed";
     if let Some(whole) = stdout.whole()
-        && let Ok(outcome) = plain::outcome(whole, otherwise)
+        && let Ok(outcome) = plain::outcome(whole, otherwise, unnamed)
     {
         return Ok(outcome);
     }
     match stdout.last_line() {
-        Some(line) => plain::outcome(line, otherwise).map_err(|error| error.to_string()),
+        Some(line) => plain::outcome(line, otherwise, unnamed).map_err(|error| error.to_string()),
         None => Err(format!("it printed {} bytes, more than `output_max`", stdout.total)),
     }
 }
@@ -256,12 +262,49 @@ fn evidence(ended: &Ended, more: &str) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
 }
 
-fn failed(cause: &'static str, evidence: String) -> Outcome {
+fn failed(cause: &'static str, evidence: String, cost: Cost) -> Outcome {
     let cause = Cause::known(cause);
-    Outcome::Failed { cause, evidence, retry_after: None, cost: Cost::ZERO }
+    Outcome::Failed { cause, evidence, retry_after: None, cost }
 }
 
 fn unknown(cause: &'static str, evidence: String) -> Outcome {
     let cause = Cause::known(cause);
     Outcome::Unknown { cause, evidence, retry_after: None, cost: Cost::ZERO }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    /// M4: a command that was begun and names no cost has cost the most, with whatever code it
+    /// ended; what it names is believed, and so is nothing at all.
+    #[tokio::test]
+    async fn an_unnamed_cost_is_the_most() {
+        let exec = ExecConfig::of(vec!["true".to_owned()]);
+        let most = Cost { micro_usd: domain::MicroUsd::new(100), ..Cost::ZERO };
+        for (code, printed, told) in [
+            (1, "", ("exec.failed", 100)),
+            (75, "", ("exec.try-again", 100)),
+            (126, "", ("exec.not-found", 100)),
+            (127, "", ("exec.not-found", 100)),
+            (1, r#"{"outcome":"failed"}"#, ("exec.failed", 100)),
+            (1, r#"{"outcome":"failed","cost":{}}"#, ("exec.failed", 0)),
+            (0, r#"{"outcome":"completed"}"#, ("completed", 100)),
+            (0, r#"{"outcome":"completed","cost":{"micro_usd":0}}"#, ("completed", 0)),
+            (0, r#"{"outcome":"completed","cost":{"micro_usd":7}}"#, ("completed", 7)),
+        ] {
+            let mut stdout = Kept::new(1_000);
+            stdout.fill(Some(printed.as_bytes())).await;
+            let status = Some(ExitStatus::from_raw(code << 8));
+            let ended = Ended { status, timed_out: None, stdout, stderr: Kept::new(10) };
+            let (word, cost) = match outcome(&exec, most, &ended) {
+                Outcome::Completed { cost, .. } => ("completed".to_owned(), cost),
+                Outcome::Failed { cause, cost, .. } => (cause.to_string(), cost),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!((word.as_str(), cost.micro_usd.get()), told, "{code} {printed}");
+        }
+    }
 }

@@ -23,15 +23,17 @@ use wire::{
 /// How much of an unreadable answer is kept as evidence, in bytes.
 const EVIDENCE_MAX: usize = 256;
 
-/// Asks the service and waits for its answer, at most `timeout`.
+/// Asks the service and waits for its answer, at most `timeout`. An answer that names no cost
+/// counts as having cost `unnamed`.
 pub(super) async fn run(
     bus: &Bus,
     service: &ServiceName,
     request: &RunRequest,
     timeout: Duration,
+    unnamed: Cost,
 ) -> Outcome {
     let answer = bus.ask(&subject::service_run(service), request.encode(), timeout).await;
-    outcome(service, answer, timeout, |answer| Ok(RunReply::decode(answer)?.outcome))
+    outcome(service, answer, timeout, |answer| Ok(RunReply::read(answer, unnamed)?.outcome))
 }
 
 /// The same with a service that speaks JSON.
@@ -40,13 +42,16 @@ pub(super) async fn run_json(
     service: &ServiceName,
     request: &RunRequest,
     timeout: Duration,
+    unnamed: Cost,
 ) -> Outcome {
     let asked = match plain::request(request, timeout) {
         Ok(asked) => asked,
         Err(error) => return failed("task.invalid", format!("{:#}", anyhow::Error::new(error))),
     };
     let answer = bus.ask(&subject::service_run(service), asked, timeout).await;
-    outcome(service, answer, timeout, |answer| Ok(plain::outcome(answer, "service.failed")?))
+    outcome(service, answer, timeout, |answer| {
+        Ok(plain::outcome(answer, "service.failed", unnamed)?)
+    })
 }
 
 fn outcome(
@@ -131,5 +136,21 @@ mod tests {
         check(Ok(RunReply { outcome: done }.encode().into()), "completed txid 7");
         check(Ok(Bytes::new()), "unknown service.garbled: payer answered \"\": ");
         check(Ok(vec![0xff; 9_000].into()), r#"unknown service.garbled: payer answered "\xff\xff"#);
+    }
+
+    /// M4: a reply without a message `Cost` has not said that it cost nothing, in protobuf as in
+    /// JSON; one with an empty message has.
+    #[test]
+    fn an_unnamed_cost_is_not_nothing() {
+        let unnamed = Cost { micro_usd: domain::MicroUsd::new(100), ..Cost::ZERO };
+        let cost = |answer: &[u8]| match RunReply::read(answer, unnamed).unwrap().outcome {
+            Outcome::Completed { cost, .. } => cost,
+            other => panic!("{other:?}"),
+        };
+        // Field 1, completed: field 1, the effect `x`; then field 2, an empty `Cost`.
+        assert_eq!(cost(&[0x0a, 3, 0x0a, 1, b'x']), unnamed);
+        assert_eq!(cost(&[0x0a, 5, 0x0a, 1, b'x', 0x12, 0]), Cost::ZERO);
+        let free = Outcome::Completed { effect: "x".to_owned(), cost: Cost::ZERO };
+        assert_eq!(cost(&RunReply { outcome: free }.encode()), Cost::ZERO);
     }
 }

@@ -224,7 +224,20 @@ impl Wire for RunReply {
     }
 
     fn of_proto(reply: proto::RunReply) -> Result<Self, DecodeError> {
-        Ok(RunReply { outcome: outcome_of(required("outcome", reply.outcome)?)? })
+        Ok(RunReply { outcome: outcome_of(required("outcome", reply.outcome)?, Cost::ZERO)? })
+    }
+}
+
+impl RunReply {
+    /// Reads a reply; `unnamed` is what it counts as having cost if it has no message `Cost`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Wire::decode`].
+    pub fn read(bytes: &[u8], unnamed: Cost) -> Result<Self, DecodeError> {
+        let reply =
+            <proto::RunReply as prost::Message>::decode(bytes).map_err(DecodeError::Bytes)?;
+        Ok(RunReply { outcome: outcome_of(required("outcome", reply.outcome)?, unnamed)? })
     }
 }
 
@@ -260,23 +273,23 @@ fn outcome_to(outcome: &Outcome) -> run_reply::Outcome {
     }
 }
 
-fn outcome_of(outcome: run_reply::Outcome) -> Result<Outcome, DecodeError> {
+fn outcome_of(outcome: run_reply::Outcome, unnamed: Cost) -> Result<Outcome, DecodeError> {
+    let named = |cost: Option<proto::Cost>| cost.map_or(unnamed, |cost| cost_of(Some(cost)));
     Ok(match outcome {
-        run_reply::Outcome::Completed(done) => Outcome::Completed {
-            effect: shorten(&done.effect, EFFECT_MAX),
-            cost: cost_of(done.cost),
-        },
+        run_reply::Outcome::Completed(done) => {
+            Outcome::Completed { effect: shorten(&done.effect, EFFECT_MAX), cost: named(done.cost) }
+        }
         run_reply::Outcome::Failed(failed) => Outcome::Failed {
             cause: parse("failed.cause", &failed.cause)?,
             evidence: shorten(&failed.evidence, EVIDENCE_MAX),
             retry_after: failed.retry_after_ms.map(Duration::from_millis),
-            cost: cost_of(failed.cost),
+            cost: named(failed.cost),
         },
         run_reply::Outcome::Unknown(unknown) => Outcome::Unknown {
             cause: parse("unknown.cause", &unknown.cause)?,
             evidence: shorten(&unknown.evidence, EVIDENCE_MAX),
             retry_after: unknown.retry_after_ms.map(Duration::from_millis),
-            cost: cost_of(unknown.cost),
+            cost: named(unknown.cost),
         },
         run_reply::Outcome::Held(held) => {
             let why = shorten(&held.why, EVIDENCE_MAX);
