@@ -16,7 +16,7 @@ use domain::{Config, Key, Kind, Task, TaskState, UsdHold, UsdSpending};
 use fleet::store::{self, Cas, StoreError, Versioned};
 use logic::{
     attempt::Ending,
-    usd::{Reached, Refused, Toll, reserve, settle, stale},
+    usd::{Oversized, Reached, Refused, Toll, reserve, settle, stale},
 };
 use tokio_util::sync::CancellationToken;
 use wire::{Wire as _, subject};
@@ -34,6 +34,8 @@ pub(crate) enum Money {
     Busy,
     /// The budget is reached: the attempt ends as it begins.
     Reached(Reached),
+    /// It may cost more than the whole budget: the attempt ends as it begins, and is its own fault.
+    Oversized(Oversized),
     /// Its handler cannot say what it may cost.
     Unknown,
 }
@@ -80,6 +82,7 @@ pub(crate) async fn hold(
         if fresh {
             return Ok(match refused {
                 Refused::Busy => Money::Busy,
+                Refused::Oversized(oversized) => Money::Oversized(oversized),
                 Refused::Reached(reached) => Money::Reached(reached),
             });
         }

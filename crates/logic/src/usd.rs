@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! claim                the most that the attempt can cost is held; refused where day or whole
-//!                      could be exceeded
+//!                      could be exceeded; the task's own fault where it exceeds a whole limit
 //! completed, failed    spent: what the handler says it cost, which is the most where its worker
 //!                      does not say
 //! unknown, vanished    spent: all that was held, since nobody can say that it was less
@@ -34,10 +34,21 @@ pub enum Toll {
 /// Why nothing is held for an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
+    /// It may cost more than there ever is: the task's own fault, which no opening mends.
+    Oversized(Oversized),
     /// The budget is spent as far as the next attempt goes: a person is asked.
     Reached(Reached),
     /// It is not, but what is under way could still spend it: wait for that to end.
     Busy,
+}
+
+/// One attempt may cost more than a whole budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Oversized {
+    needs: MicroUsd,
+    limit: MicroUsd,
+    /// The limit of each day, or the one in all.
+    a_day: bool,
 }
 
 /// A budget has not enough left.
@@ -81,7 +92,8 @@ impl Toll {
 /// # Errors
 ///
 /// When more could be spent then than may be, in all or today; the former first, since waiting
-/// for tomorrow does not help there.
+/// for tomorrow does not help there. A limit of nothing is one that is reached: it holds back
+/// every task, and none for being what it is.
 pub fn reserve(
     spending: &UsdSpending,
     budget: &Budget,
@@ -101,6 +113,12 @@ pub fn reserve(
     let days = [(None, budget.usd_total, next.spent), (Some(next.day), budget.usd_day, next.today)];
     let limits = || days.into_iter().filter_map(|(day, limit, spent)| Some((day, limit?, spent)));
     let none = MicroUsd::ZERO;
+    if let Some((day, limit, _)) =
+        limits().find(|(_, limit, _)| none < *limit && *limit < hold.most)
+    {
+        let (needs, a_day) = (hold.most, day.is_some());
+        return Err(Refused::Oversized(Oversized { needs, limit, a_day }));
+    }
     if let Some((day, limit, spent)) =
         limits().find(|(_, limit, spent)| !fits(*limit, [*spent, none, hold.most]))
     {
@@ -139,6 +157,14 @@ pub fn stale(hold: &UsdHold, chain: Option<&TaskState>) -> bool {
     chain.attempt != hold.attempt || !matches!(chain.phase, Phase::Claimed(_))
 }
 
+impl fmt::Display for Oversized {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Oversized { needs, limit, a_day } = self;
+        let span = if *a_day { "a day" } else { "in all" };
+        write!(f, "one attempt may cost {needs}, more than the whole budget of {limit} {span}")
+    }
+}
+
 impl fmt::Display for Reached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Reached { limit, spent, reserved, under_way, needs, .. } = self;
@@ -153,5 +179,50 @@ impl fmt::Display for Reached {
         let left = limit.less(spent.saturating_add(*reserved));
         write!(f, ", {spent} spent, {reserved} reserved by {under_way} under way, {left} left")?;
         write!(f, "; this attempt may cost {needs}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A task that may cost more than a whole limit is to blame itself, whatever is spent; the gate is
+    /// not closed for it, which would hold back every other task, opening after opening.
+    #[test]
+    fn what_never_fits_is_its_own_fault() {
+        let now = Timestamp::from_millis(20_523 * 86_400_000);
+        let task = "nightly/1".parse::<domain::SourceKey>().unwrap().key();
+        let usd = MicroUsd::new;
+        let budget = |day, total: Option<u64>| Budget {
+            usd_day: Some(usd(day)),
+            usd_total: total.map(usd),
+            ..Budget::default()
+        };
+        let hold = |most| UsdHold { task, attempt: 1, most: usd(most), since: now };
+        let spent = |micro| UsdSpending {
+            day: 20_523,
+            today: usd(micro),
+            spent: usd(micro),
+            ..UsdSpending::new("nightly".parse().unwrap())
+        };
+        for already in [0, 400] {
+            let ask = |budget, most| reserve(&spent(already), &budget, hold(most), now);
+            let told = |refused| match refused {
+                Err(Refused::Oversized(oversized)) => oversized.to_string(),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(
+                told(ask(budget(500_000, Some(600_000)), 500_001)),
+                "one attempt may cost $0.500001, more than the whole budget of $0.50 a day"
+            );
+            assert_eq!(
+                told(ask(budget(500_000, Some(400_000)), 450_000)),
+                "one attempt may cost $0.45, more than the whole budget of $0.40 in all"
+            );
+            assert_eq!(ask(budget(500_000, None), 500_000).is_ok(), already == 0);
+            // Who allows nothing holds back every task, and none is at fault.
+            let nothing = ask(budget(0, None), 1);
+            assert!(matches!(nothing, Err(Refused::Reached(_))), "{nothing:?}");
+        }
     }
 }

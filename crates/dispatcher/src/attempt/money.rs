@@ -122,6 +122,7 @@ impl Errand {
 fn refused(money: &Money) -> Option<Outcome> {
     let (cause, evidence) = match money {
         Money::Reached(reached) => ("budget.reached", reached.to_string()),
+        Money::Oversized(oversized) => ("task.invalid", oversized.to_string()),
         Money::Unknown => {
             let evidence = "there is a budget of dollars, and what this may cost is not known: \
                             set `cost_max` for the kind";
