@@ -126,6 +126,7 @@ pub const RULES: &[Rule] = &[
     own("exec.killed", "the command died by a signal; what it did is unknown"),
     own("exec.garbled", "the command ended well and its outcome cannot be read"),
     nobody("anthropic.rate-limited", "the model's API asks to slow down"),
+    nobody("anthropic.no-time", "no time was left before anything was sent"),
     of_kind("anthropic.model-unknown", 1, "the provider knows no model of that name"),
     own("anthropic.invalid-request", "the model's API cannot make sense of the request"),
     own("anthropic.too-large", "the request is larger than the model's API takes"),

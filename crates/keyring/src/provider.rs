@@ -70,16 +70,24 @@ impl Provider {
         Provider { name, config, known, ran, exchanging: tokio::sync::Mutex::default() }
     }
 
-    /// Reads anew what lies where the credentials are said to be. A command is run once; again
-    /// only when what it printed is no good.
+    /// Reads anew what lies where the credentials are said to be. A command is run once, when none
+    /// before it serves: nobody waits for what is not needed; and again only when what it printed
+    /// is no good.
     pub(crate) async fn look(&self, fleet: &Fleet) {
         for (slot, credential) in self.config.credentials.iter().enumerate() {
             if !matches!(credential.source, CredentialSource::Command { .. }) {
                 self.read(fleet, slot).await;
-            } else if self.known().readings[slot].is_none() {
+            } else if self.lacks(slot, fleet.clock.now()) {
                 self.run_unless_within(fleet, slot, RUN_EVERY).await;
             }
         }
+    }
+
+    /// Whether this place was not read yet, and none before it serves.
+    fn lacks(&self, slot: usize, now: Timestamp) -> bool {
+        let known = self.known();
+        known.readings.get(slot).is_some_and(Option::is_none)
+            && !known.ring.serves_before(slot, now)
     }
 
     async fn read(&self, fleet: &Fleet, slot: usize) {

@@ -104,3 +104,25 @@ async fn follows_what_lies_on_disk() {
     })
     .await;
 }
+
+/// A command in the second place is run when the first does not serve, and not before: however
+/// long it hangs, no call waits for what it does not need.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_is_run_when_it_is_needed() {
+    let world = World::bare().await;
+    put(&world, "oauth", "tok-good\n");
+    let credentials = "{ name = \"oauth\", file = \"DIR/oauth\", scheme = \"bearer\" }, \
+                       { name = \"vault\", scheme = \"api-key\", command = \
+                       [\"sh\", \"-c\", \"touch DIR/ran; echo key-good\"] }";
+    world.apply(&config(&world, "http://127.0.0.1:1", credentials)).await;
+    let (provider, ran) = (Provider::default(), world.dir().join("ran"));
+    let desk = Desk::join(&world, false).await;
+    assert_eq!(desk.call(&provider).await, "tok-good");
+    assert!(!ran.exists(), "nobody asked for it");
+    provider.refuse("tok-good", Refusal::Expired);
+    assert_eq!(desk.call(&provider).await, "key-good");
+    assert!(ran.exists());
+    // Whoever learns of the refusal from the record only runs it, too.
+    assert_eq!(Desk::join(&world, false).await.call(&provider).await, "key-good");
+    assert_eq!(provider.calls_with("tok-good"), 2);
+}

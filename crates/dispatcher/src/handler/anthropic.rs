@@ -12,7 +12,7 @@ mod answer;
 mod ask;
 mod web;
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use domain::{AnthropicConfig, Cause, Cost, MicroUsd, Outcome, Price};
 use wire::message::RunRequest;
@@ -30,7 +30,8 @@ use crate::{
 
 pub(crate) use web::Web;
 
-/// Asks the model for one task, within `timeout` for all that it takes.
+/// Asks the model for one task, within `timeout` for all that it takes once there is a credential:
+/// how long it takes to read one here says nothing of the provider.
 pub(super) async fn run(
     desk: &Desk,
     config: &AnthropicConfig,
@@ -51,12 +52,12 @@ pub(super) async fn run(
     };
     let (provider_name, max_tokens) = (&config.provider, ask.max_tokens);
     let bill = Bill { provider: provider_name, price, most: ask.most(price), max_tokens };
-    let until = desk.now() + timeout;
+    let until = OnceLock::new();
     let call = async |lent: Lent| {
         let question = Question {
             url: &provider.url,
             body: ask.body.clone(),
-            within: until.saturating_sub(desk.now()),
+            within: until.get_or_init(|| desk.now() + timeout).saturating_sub(desk.now()),
             now: desk.fleet.clock.now(),
         };
         let reached = desk.web.ask(question, &lent).await;

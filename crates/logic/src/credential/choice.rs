@@ -5,7 +5,7 @@ use domain::{
     Timestamp,
 };
 
-use super::{Found, Ring};
+use super::{Found, Ring, Seen};
 
 /// What to do for a call that is to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,8 +16,8 @@ pub enum Choice {
     Lend(Loan),
     /// Nothing else serves: exchange the refresh token in this place, then choose again.
     Exchange { slot: usize },
-    /// Nothing else serves, and the command in this place was not run since its secret was
-    /// refused: run it, then choose again.
+    /// The command in this place was never run, and none before it serves; or nothing else serves,
+    /// and it was not run since its secret was refused: run it, then choose again.
     Rerun { slot: usize },
     /// None is left. `cause` says why the first one is not.
     Exhausted { cause: Cause, evidence: String },
@@ -63,7 +63,12 @@ impl Ring {
         confirmed: &BTreeSet<Fingerprint>,
         tried: &BTreeMap<Fingerprint, Refusal>,
     ) -> Choice {
-        for (slot, seen) in self.seen() {
+        for (slot, place) in self.slots.iter().enumerate() {
+            let seen = match &place.found {
+                Found::Secret(seen) => seen,
+                Found::Unread if place.is_command && place.stale => return Choice::Rerun { slot },
+                Found::Unread | Found::Unreadable(_) => continue,
+            };
             let fingerprint = seen.fingerprint;
             if tried.contains_key(&fingerprint) || self.is_left(seen, now) {
                 continue;
@@ -87,6 +92,13 @@ impl Ring {
             Some(slot) => Choice::Rerun { slot },
             None => self.none_left(now, tried),
         }
+    }
+
+    /// Whether one before this place serves, as far as is known.
+    pub fn serves_before(&self, slot: usize, now: Timestamp) -> bool {
+        let serves =
+            |seen: &Seen| !self.is_left(seen, now) && self.refused(seen.fingerprint).is_none();
+        self.seen().take_while(|(at, _)| *at < slot).any(|(_, seen)| serves(seen))
     }
 
     /// Where each credential stands, in their order, as far as is known.
@@ -129,7 +141,7 @@ impl Ring {
 
     fn passed_over(
         &self,
-        seen: &super::Seen,
+        seen: &Seen,
         now: Timestamp,
         tried: &BTreeMap<Fingerprint, Refusal>,
     ) -> (Option<Refusal>, String) {
@@ -152,5 +164,58 @@ impl Ring {
             }
             _ => (None, format!("{print} is not known to serve")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{CredentialConfig, CredentialSource, ProviderConfig, Scheme};
+
+    use super::*;
+
+    fn config() -> ProviderConfig {
+        let credential = |name: &str, source| CredentialConfig {
+            name: name.parse().unwrap(),
+            source,
+            scheme: Scheme::ApiKey,
+            refresh: None,
+        };
+        let variable = |name: &str| CredentialSource::Env { variable: name.to_owned() };
+        let command = CredentialSource::Command { command: vec!["vault".to_owned()] };
+        ProviderConfig {
+            gate: "anthropic".parse().unwrap(),
+            url: String::new(),
+            margin: std::time::Duration::from_secs(60),
+            warn: std::time::Duration::ZERO,
+            credentials: vec![
+                credential("first", variable("A")),
+                credential("second", command),
+                credential("last", variable("B")),
+            ],
+        }
+    }
+
+    /// A command that was never run has its place in the order: nobody asks for it while one
+    /// before it serves, and it is run before one after it is lent.
+    #[test]
+    fn a_command_is_run_in_its_place() {
+        let mut ring = Ring::new("anthropic".parse().unwrap(), &config());
+        let prints = ["a", "b"].map(|secret| Fingerprint::of("anthropic", secret));
+        let [now, late] = [1_000, 2_000].map(Timestamp::from_millis);
+        let expires = Some(late.after(std::time::Duration::from_secs(60)));
+        let seen =
+            |fingerprint, expires| Found::Secret(Seen { fingerprint, expires, refresh: None });
+        ring.on_found(0, seen(prints[0], expires), now);
+        ring.on_found(2, seen(prints[1], None), now);
+        let (confirmed, tried) = (BTreeSet::from(prints), BTreeMap::new());
+        let choose = |ring: &Ring, at| ring.choose(at, Epoch::FIRST, &confirmed, &tried);
+        let lends = |choice, at| matches!(choice, Choice::Lend(Loan { slot, .. }) if slot == at);
+        assert!(lends(choose(&ring, now), 0) && ring.serves_before(1, now));
+        assert!(!ring.serves_before(0, now));
+        // It is left for its expiry.
+        assert_eq!(choose(&ring, late), Choice::Rerun { slot: 1 });
+        assert!(!ring.serves_before(1, late) && ring.serves_before(3, late));
+        ring.on_found(1, Found::Unreadable("hangs".to_owned()), late);
+        assert!(lends(choose(&ring, late), 2));
     }
 }

@@ -16,6 +16,7 @@
 //! | 408, 502, 504, 520, 524                  | unknown, `<provider>.timeout`          | the most |
 //! | anything else                            | shared, `<provider>.unavailable`       | nothing  |
 //! | the request never left                   | shared, `<provider>.unreachable`       | nothing  |
+//! | no time was left to send it              | nobody's, `anthropic.no-time`          | nothing  |
 //! | it left, and no whole answer came        | unknown, `<provider>.timeout`          | the most |
 //!
 //! Whoever stands between answers with one of 408 to 524 (the last two are Cloudflare's) when it has
@@ -65,6 +66,10 @@ pub(super) fn read(bill: &Bill<'_>, reached: &Reached) -> Meaning {
         Reached::Heard(heard) => heard,
         Reached::NotSent(evidence) => {
             return shared(bill, "unreachable", evidence.clone(), MicroUsd::ZERO);
+        }
+        Reached::NoTime => {
+            let evidence = "no time was left to send it with this credential".to_owned();
+            return failed("anthropic.no-time", evidence, Cost::ZERO);
         }
         Reached::Lost(evidence) => return lost(bill, evidence.clone(), None),
     };
@@ -311,6 +316,10 @@ mod tests {
             "failed claude-eu.unreachable 0 0s: refused"
         );
         assert_eq!(meaning(&Reached::Lost(words())), "unknown claude-eu.timeout 9999: refused");
+        let late = meaning(&Reached::NoTime);
+        assert!(late.starts_with("failed anthropic.no-time 0 0s: "), "{late}");
+        let rule = Cause::known("anthropic.no-time").rule().unwrap();
+        assert!(matches!(rule.blame, domain::RuleBlame::Nobody), "{rule:?}");
         for status in [408, 502, 504, 520, 524] {
             let told = format!("unknown claude-eu.timeout 9999: {status}");
             check(status, json!("<html>"), &told);

@@ -31,6 +31,8 @@ pub(super) enum Reached {
     Heard(Heard),
     /// It certainly never left.
     NotSent(String),
+    /// Nor was it tried to send it: there was no time left.
+    NoTime,
     /// It may have been answered, and billed.
     Lost(String),
 }
@@ -75,13 +77,13 @@ impl Web {
 
     /// Asks once. The secret goes into a header and nowhere else.
     pub(super) async fn ask(&self, question: Question<'_>, lent: &Lent) -> Reached {
+        if question.within.is_zero() {
+            return Reached::NoTime;
+        }
         let client = match self.client(question.url) {
             Ok(client) => client,
             Err(error) => return Reached::NotSent(error),
         };
-        if question.within.is_zero() {
-            return Reached::NotSent("no time was left for this credential".to_owned());
-        }
         let url = format!("{}/v1/messages", question.url.trim_end_matches('/'));
         let sent =
             client.post(url).headers(headers(lent)).body(question.body).timeout(question.within);
@@ -214,5 +216,22 @@ mod tests {
         assert_eq!(wait(None, &resets), Some(Duration::from_secs(60)));
         assert_eq!(wait(Some("7"), &resets), Some(Duration::from_secs(7)));
         assert_eq!(wait(Some("soon"), &[]), None);
+    }
+
+    /// Who has no time left to ask has not found the provider unreachable.
+    #[tokio::test]
+    async fn no_time_is_not_silence() {
+        let lent = Lent {
+            secret: "t0ken".parse().unwrap(),
+            scheme: Scheme::ApiKey,
+            used: CredentialUse {
+                provider: "anthropic".parse().unwrap(),
+                credential: "any".parse().unwrap(),
+                fingerprint: Fingerprint::of("anthropic", "t0ken"),
+            },
+        };
+        let (url, now) = ("http://127.0.0.1:1", Timestamp::from_millis(0));
+        let question = Question { url, body: Vec::new(), within: Duration::ZERO, now };
+        assert_eq!(Web::default().ask(question, &lent).await, Reached::NoTime);
     }
 }
