@@ -209,14 +209,9 @@ impl World {
                 self.chosen(who, choice)
             }
             Doing::Confirming(fingerprint) => {
-                let record = self.records.get(&fingerprint).cloned();
-                it.read.insert(fingerprint, record.clone().map(|(_, record)| record));
                 it.confirmed.insert(fingerprint);
-                let seq = record.as_ref().map_or(0, |(seq, _)| *seq);
-                it.refused_here.retain(|print, (last, _)| *print != fingerprint || seq <= *last);
                 it.doing = Doing::Choosing;
-                let effects = it.ring.on_record(fingerprint, record, now);
-                self.obey(who, effects)
+                self.read(who, fingerprint)
             }
             Doing::Calling(loan) => {
                 let secret = secret_of(loan.used.fingerprint);
@@ -239,6 +234,16 @@ impl World {
                 self.obey(who, effects)
             }
         }
+    }
+
+    fn read(&mut self, who: usize, fingerprint: Fingerprint) -> Result<(), TestCaseError> {
+        let it = &mut self.dispatchers[who];
+        let record = self.records.get(&fingerprint).cloned();
+        it.read.insert(fingerprint, record.clone().map(|(_, record)| record));
+        let seq = record.as_ref().map_or(0, |(seq, _)| *seq);
+        it.refused_here.retain(|print, (last, _)| *print != fingerprint || seq <= *last);
+        let effects = it.ring.on_record(fingerprint, record, self.now);
+        self.obey(who, effects)
     }
 
     fn chosen(&mut self, who: usize, choice: Choice) -> Result<(), TestCaseError> {
@@ -303,6 +308,10 @@ impl World {
                     }
                     let effects = it.ring.on_saved(print, stored);
                     self.obey(who, effects)?;
+                    if stored.is_none() {
+                        // Somebody else wrote first: what that was is read at once.
+                        self.read(who, print)?;
+                    }
                 }
                 Effect::Tell(Told::Refused { record }) => {
                     let CredentialStanding::Refused { epoch, .. } = record.standing else {
