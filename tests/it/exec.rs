@@ -90,13 +90,22 @@ async fn what_it_did_is_recorded() {
 }
 
 /// The task comes whole, and of the dispatcher's environment only what is named: its own
-/// credentials stay with it.
+/// credentials stay with it, and what a command was given is not repeated in what is told.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_gets_its_task_and_no_secret() {
     let script =
         r#"cat > told.json; env > told.env; pwd > told.dir; echo '{"outcome":"completed"}'"#;
-    let kinds = [Kind::of("looks", script).more("env = [\"REPORT_TOKEN\", \"NOT_SET\"]")];
-    let secrets = [("REPORT_TOKEN", "for it"), ("OTHER_TOKEN", "not for it")];
+    let env = "env = [\"REPORT_TOKEN\", \"NOT_SET\"]";
+    let shows = "set -x; : \"$REPORT_TOKEN\"; exit 3";
+    let says = r#"echo "{\"outcome\":\"completed\",\"effect\":\"with $REPORT_TOKEN\"}""#;
+    let prints = "echo \"$REPORT_TOKEN was it\"";
+    let kinds = [
+        Kind::of("looks", script).more(env),
+        Kind::of("shows", shows).more(env).attempts(1),
+        Kind::of("says", says).more(env),
+        Kind::of("prints", prints).more(&format!("{env}, output = \"text\"")),
+    ];
+    let secrets = [("REPORT_TOKEN", "for-it-alone"), ("OTHER_TOKEN", "not for it")];
     let bench = Bench::start(&kinds, &secrets).await;
     bench.queue("looks", "{\"day\": [22, 11]}").await;
     bench.world.phase("looks", &bench::key("looks"), "completed").await;
@@ -108,10 +117,21 @@ async fn a_command_gets_its_task_and_no_secret() {
     assert_eq!((&told["source_key"], &told["task"]), (&bench::key("looks").into(), &key.into()));
     assert_eq!((&told["created_by"], &told["timeout_ms"]), (&"test".into(), &20_000.into()));
     let env = read("told.env");
-    assert!(env.contains("REPORT_TOKEN=for it") && env.contains("PATH="), "{env}");
+    assert!(env.contains("REPORT_TOKEN=for-it-alone") && env.contains("PATH="), "{env}");
     assert!(!env.contains("OTHER_TOKEN") && !env.contains("NATS_URL"), "{env}");
     let dir = std::fs::canonicalize(&bench.dir).unwrap();
     assert_eq!(read("told.dir").trim(), dir.to_str().unwrap());
+
+    for name in ["shows", "says", "prints"] {
+        bench.queue(name, "{}").await;
+    }
+    let state = bench.world.phase("shows", &bench::key("shows"), "dead").await;
+    let story = bench.story("shows", &state).await;
+    assert!(story.contains("[REPORT_TOKEN]") && !story.contains("for-it-alone"), "{story}");
+    for (name, effect) in [("says", "with [REPORT_TOKEN]"), ("prints", "[REPORT_TOKEN] was it")] {
+        let state = bench.world.phase(name, &bench::key(name), "completed").await;
+        assert_eq!(state.phase, Phase::Completed { effect: effect.to_owned() });
+    }
 }
 
 /// W2: a program that is missing, or may not be run, is missing for every task of the kind: it

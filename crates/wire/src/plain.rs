@@ -141,7 +141,7 @@ pub fn outcome(
         "held" => Ok(Outcome::Held { gate: None, why }),
         "moot" => Ok(Outcome::Moot { why }),
         other => {
-            let other: String = other.chars().take(40).collect();
+            let other = shorten(other, 40);
             let why = format!(
                 "`outcome` is {other:?}, none of completed, failed, unknown, held and moot"
             );

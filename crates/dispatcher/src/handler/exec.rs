@@ -25,9 +25,12 @@
 //! What follows on an unknown is the kind's to say: `on_unknown`. A missing program is missing
 //! for every task, so it closes the gate `kind-<name>` at once and charges none.
 //!
+//! The values of variables that `env` names are not repeated in any of it: see [`hidden`].
+//!
 //! Dropping the future kills the command and all that it has started: see [`crate::guard`].
 
 mod command;
+mod hidden;
 mod kept;
 
 use std::{pin::pin, process::ExitStatus, time::Duration};
@@ -41,7 +44,7 @@ use tokio::{
 };
 use wire::{event::shorten, message::RunRequest, plain};
 
-use self::kept::Kept;
+use self::{hidden::Hidden, kept::Kept};
 use crate::guard;
 
 /// How long a command may take to end after SIGTERM.
@@ -89,7 +92,8 @@ pub(super) async fn run(
     match command.spawn() {
         Ok(child) => {
             let ended = attend(clock, child, &task, exec, kind.timeout).await;
-            outcome(exec, super::unnamed(kind), &ended)
+            let hidden = command::hidden(exec);
+            hidden.hide_in(outcome(exec, super::unnamed(kind), &ended, &hidden))
         }
         Err(error) => {
             failed("exec.unavailable", format!("start {:?}: {error}", exec.command), Cost::ZERO)
@@ -182,19 +186,20 @@ async fn speak(
 }
 
 /// How a command that was begun has ended; it has cost `most` unless it says what it has cost.
-fn outcome(exec: &ExecConfig, most: Cost, ended: &Ended) -> Outcome {
+fn outcome(exec: &ExecConfig, most: Cost, ended: &Ended, hidden: &Hidden) -> Outcome {
     let code = ended.status.and_then(|status| status.code());
     let well = code == Some(0) && ended.timed_out.is_none();
     let said = match exec.output {
         ExecOutput::Json => said(&ended.stdout, most),
         ExecOutput::Text if well => {
-            let line = ended.stdout.last_line().unwrap_or_else(|| ended.stdout.end());
-            let effect = String::from_utf8_lossy(line).into_owned();
+            // Hidden before anything is cut, and before lines are told apart.
+            let text = ended.stdout.text(hidden);
+            let effect = text.trim().lines().next_back().unwrap_or_default().to_owned();
             return Outcome::Completed { effect: shorten(&effect, EVIDENCE_MAX), cost: most };
         }
         ExecOutput::Text => Err("it says nothing of its outcome".to_owned()),
     };
-    let evidence = |more: &str| evidence(ended, more);
+    let evidence = |more: &str| evidence(ended, hidden, more);
     match said {
         Ok(Outcome::Completed { .. }) if ended.timed_out.is_some() => {
             unknown("exec.timeout", evidence("it said that it had completed, and did not end"))
@@ -202,7 +207,7 @@ fn outcome(exec: &ExecConfig, most: Cost, ended: &Ended) -> Outcome {
         Ok(Outcome::Completed { .. }) if !well => {
             unknown("exec.garbled", evidence("it said that it had completed"))
         }
-        Ok(said) => backed_up(said, ended),
+        Ok(said) => backed_up(said, ended, hidden),
         Err(why) if well => unknown("exec.garbled", evidence(&why)),
         Err(_) if ended.timed_out.is_some() => unknown("exec.timeout", evidence("")),
         Err(_) => match code {
@@ -229,13 +234,13 @@ fn said(stdout: &Kept, unnamed: Cost) -> Result<Outcome, String> {
 }
 
 /// A failure that says nothing of why gets what stands on stderr.
-fn backed_up(said: Outcome, ended: &Ended) -> Outcome {
+fn backed_up(said: Outcome, ended: &Ended, hidden: &Hidden) -> Outcome {
     match said {
         Outcome::Failed { cause, evidence: said, retry_after, cost } if said.is_empty() => {
-            Outcome::Failed { cause, evidence: evidence(ended, ""), retry_after, cost }
+            Outcome::Failed { cause, evidence: evidence(ended, hidden, ""), retry_after, cost }
         }
         Outcome::Unknown { cause, evidence: said, retry_after, cost } if said.is_empty() => {
-            Outcome::Unknown { cause, evidence: evidence(ended, ""), retry_after, cost }
+            Outcome::Unknown { cause, evidence: evidence(ended, hidden, ""), retry_after, cost }
         }
         said => said,
     }
@@ -243,7 +248,7 @@ fn backed_up(said: Outcome, ended: &Ended) -> Outcome {
 
 /// How it ended, what `more` there is to say, and the end of what stands on stderr, or else of
 /// what was printed.
-fn evidence(ended: &Ended, more: &str) -> String {
+fn evidence(ended: &Ended, hidden: &Hidden, more: &str) -> String {
     let code = ended.status.and_then(|status| status.code());
     let how = match (ended.timed_out, code) {
         (Some(timeout), _) => format!("made to end after {} ms", timeout.as_millis()),
@@ -252,12 +257,12 @@ fn evidence(ended: &Ended, more: &str) -> String {
         (None, None) => "its guard was killed".to_owned(),
     };
     let talk = [&ended.stderr, &ended.stdout].into_iter().find(|kept| 0 < kept.total);
-    let (total, end) = talk.map_or((0, &b""[..]), |kept| (kept.total, kept.end()));
-    let text = String::from_utf8_lossy(end);
+    let text = talk.map(|kept| kept.text(hidden)).unwrap_or_default();
+    let whole = talk.is_none_or(|kept| kept.whole().is_some());
     let left = EVIDENCE_MAX.saturating_sub(how.len() + more.len() + 20);
     let skipped = text.trim().chars().count().saturating_sub(left);
     let shown: String = text.trim().chars().skip(skipped).collect();
-    let dots = if total > shown.len() as u64 + 2 && 0 < skipped { "…" } else { "" };
+    let dots = if 0 < skipped || !whole { "…" } else { "" };
     let parts = [how, more.to_owned(), format!("{dots}{shown}")];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
 }

@@ -14,6 +14,7 @@ use domain::ExecConfig;
 use tokio::process::Command;
 use wire::message::RunRequest;
 
+use super::hidden::Hidden;
 use crate::guard;
 
 /// What every command gets of the dispatcher's own environment: where programs, homes and
@@ -65,6 +66,11 @@ fn environment(exec: &ExecConfig, request: &RunRequest) -> Vec<(OsString, OsStri
         ("PORTCULLIS_ATTEMPT", request.attempt.to_string()),
     ];
     passed.chain(told.map(|(name, value)| (name.into(), value.into()))).collect()
+}
+
+/// What the command was given and may not repeat.
+pub(super) fn hidden(exec: &ExecConfig) -> Hidden {
+    Hidden::of(exec, |name| env::var_os(name))
 }
 
 fn on_path(program: &str) -> Result<PathBuf, String> {

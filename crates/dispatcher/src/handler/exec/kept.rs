@@ -1,5 +1,7 @@
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
+use super::hidden::Hidden;
+
 /// The end of what was printed, and how much that was; the rest was read and let go.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kept {
@@ -37,6 +39,11 @@ impl Kept {
     /// At most `max` bytes.
     pub(super) fn end(&self) -> &[u8] {
         &self.bytes[self.bytes.len().saturating_sub(self.max)..]
+    }
+
+    /// The end as text, without what is hidden.
+    pub(super) fn text(&self, hidden: &Hidden) -> String {
+        hidden.hide(&String::from_utf8_lossy(self.end()), self.whole().is_none())
     }
 
     /// Everything, if it was no more than `max`.
