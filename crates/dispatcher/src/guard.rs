@@ -2,7 +2,7 @@
 //! whoever answers for it.
 //!
 //! The dispatcher starts itself again as the guard, and speaks to it through the guard's stdin:
-//! the length of the task and the task, then a beat each second, or a wish to end the command
+//! the length of the task and the task, then beats, three in its patience at least, or a wish to end the command
 //! politely. The command and everything that it leaves behind is killed when
 //!
 //! * the command has ended (what it started may hold its pipes open for ever);

@@ -59,7 +59,7 @@ impl Kind {
         let Kind { name, attempts, timeout, on_unknown, more, .. } = self;
         format!(
             "[kinds.{name}]\nhandler = {{ exec = {{ command = [\"./{name}.sh\"], dir = {dir:?}{more} }} }}\n\
-             attempts = {attempts}\nrest = \"1s\"\nrest_max = \"2s\"\nlease = \"3s\"\n\
+             attempts = {attempts}\nrest = \"1s\"\nrest_max = \"2s\"\nlease = \"15s\"\n\
              timeout = \"{timeout}\"\non_unknown = \"{on_unknown}\"\n\n"
         )
     }

@@ -53,11 +53,8 @@ const GRACE: Duration = Duration::from_secs(5);
 const DRAIN: Duration = Duration::from_secs(2);
 /// A killed command is waited for so long.
 const KILLED_WITHIN: Duration = Duration::from_secs(10);
-/// Between signs of life to its guard.
-const BEAT_EVERY: Duration = Duration::from_secs(1);
-/// A guard that hears nothing for so long, or a third of the lease, kills: sooner than another
-/// dispatcher may begin, and later than a busy host stalls.
-const SILENCE_MIN: Duration = Duration::from_secs(5);
+/// Between signs of life to its guard, at most.
+const BEAT_EVERY_MAX: Duration = Duration::from_secs(1);
 /// As much of stderr is kept, in bytes, and as much evidence, in characters.
 const STDERR_MAX: usize = 4_096;
 const EVIDENCE_MAX: usize = 1_000;
@@ -84,14 +81,14 @@ pub(super) async fn run(
             return failed("task.invalid", format!("{:#}", anyhow::Error::new(error)), Cost::ZERO);
         }
     };
-    let patience = (kind.lease / 3).max(SILENCE_MIN);
+    let patience = patience(kind.lease);
     let mut command = match command::find(exec, request, patience) {
         Ok(command) => command,
         Err(missing) => return failed("exec.not-found", missing, Cost::ZERO),
     };
     match command.spawn() {
         Ok(child) => {
-            let ended = attend(clock, child, &task, exec, kind.timeout).await;
+            let ended = attend(clock, child, &task, exec, kind).await;
             let hidden = command::hidden(exec);
             hidden.hide_in(outcome(exec, super::unnamed(kind), &ended, &hidden))
         }
@@ -101,14 +98,27 @@ pub(super) async fn run(
     }
 }
 
+/// A guard that hears nothing for so long kills. The lease is renewed each third of it, so that
+/// two thirds are left at least when we fall silent: whatever it is, the command is gone before
+/// another dispatcher may begin (W4).
+fn patience(lease: Duration) -> Duration {
+    lease / 3
+}
+
+/// Two beats may be late before the guard kills.
+fn beat_every(lease: Duration) -> Duration {
+    (patience(lease) / 3).min(BEAT_EVERY_MAX)
+}
+
 /// Feeds the command, reads what it prints, and waits until it ends or has to.
 async fn attend(
     clock: Clock,
     mut child: Child,
     task: &[u8],
     exec: &ExecConfig,
-    timeout: Duration,
+    kind: &KindConfig,
 ) -> Ended {
+    let timeout = kind.timeout;
     let output_max = usize::try_from(exec.output_max).unwrap_or(usize::MAX);
     let (mut stdout, mut stderr) = (Kept::new(output_max), Kept::new(STDERR_MAX));
     let (terminate, kill) = (Notify::new(), Notify::new());
@@ -118,7 +128,8 @@ async fn attend(
         let reading = async { tokio::join!(stdout.fill(from_stdout), stderr.fill(from_stderr)) };
         let mut reading = pin!(reading);
         let mut ending = pin!(end(clock, &mut child, timeout, &terminate, &kill));
-        let mut speaking = pin!(speak(clock, stdin, task, &terminate, &kill));
+        let mut speaking =
+            pin!(speak(clock, stdin, task, beat_every(kind.lease), &terminate, &kill));
         let (mut heard, mut silent) = (false, false);
         let ended = loop {
             tokio::select! {
@@ -164,6 +175,7 @@ async fn speak(
     clock: Clock,
     stdin: Option<ChildStdin>,
     task: &[u8],
+    beat_every: Duration,
     terminate: &Notify,
     kill: &Notify,
 ) {
@@ -175,7 +187,7 @@ async fn speak(
         while stdin.write_all(&next).await.is_ok() {
             next = tokio::select! {
                 () = terminate.notified() => vec![guard::TERMINATE],
-                () = clock.sleep(BEAT_EVERY) => vec![guard::BEAT],
+                () = clock.sleep(beat_every) => vec![guard::BEAT],
             };
         }
     };
@@ -288,6 +300,7 @@ mod tests {
     #[tokio::test]
     async fn an_unnamed_cost_is_the_most() {
         let exec = ExecConfig::of(vec!["true".to_owned()]);
+        let hidden = Hidden::of(&exec, |_| None);
         let most = Cost { micro_usd: domain::MicroUsd::new(100), ..Cost::ZERO };
         for (code, printed, told) in [
             (1, "", ("exec.failed", 100)),
@@ -304,12 +317,22 @@ mod tests {
             stdout.fill(Some(printed.as_bytes())).await;
             let status = Some(ExitStatus::from_raw(code << 8));
             let ended = Ended { status, timed_out: None, stdout, stderr: Kept::new(10) };
-            let (word, cost) = match outcome(&exec, most, &ended) {
+            let (word, cost) = match outcome(&exec, most, &ended, &hidden) {
                 Outcome::Completed { cost, .. } => ("completed".to_owned(), cost),
                 Outcome::Failed { cause, cost, .. } => (cause.to_string(), cost),
                 other => panic!("{other:?}"),
             };
             assert_eq!((word.as_str(), cost.micro_usd.get()), told, "{code} {printed}");
+        }
+    }
+
+    /// W4: whatever lease stands on the bus, a guard kills within what is left of it when the
+    /// dispatcher falls silent just before it renews; and it hears of a healthy one in time.
+    #[test]
+    fn a_guard_kills_before_another_may_begin() {
+        for lease in [1, 2, 3, 14, 15, 30, 3_600].map(Duration::from_secs) {
+            assert!(patience(lease) * 2 <= lease - lease / 3, "{lease:?}");
+            assert!(beat_every(lease) * 3 <= patience(lease), "{lease:?}");
         }
     }
 }

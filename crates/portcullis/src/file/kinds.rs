@@ -19,6 +19,10 @@ pub(super) struct KindRead {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+/// A busy host stalls for less than a third of it.
+const EXEC_LEASE_LEAST: Duration = Duration::from_secs(15);
+const EXEC_LEASE_WHY: &str = " for a command, which is killed once its dispatcher is silent for a \
+                              third of that, and a busy host may stall for some seconds";
 
 pub(super) fn read(root: &mut Section<'_>, notes: &mut Notes<'_>) -> BTreeMap<Kind, KindRead> {
     let mut kinds = BTreeMap::new();
@@ -60,7 +64,11 @@ fn kind(section: &mut Section<'_>, notes: &mut Notes<'_>) -> KindRead {
     let attempts = section.number("attempts", 1, "the task would be dead at once", notes);
     let concurrency =
         section.number("concurrency", 1, "nothing would run; leave it out for no limit", notes);
-    let lease = section.duration("lease", SECOND * 30, SECOND, notes);
+    let least = match handler {
+        Some(Handler::Exec(_)) => (EXEC_LEASE_LEAST, EXEC_LEASE_WHY),
+        _ => (SECOND, ""),
+    };
+    let lease = section.duration_since("lease", SECOND * 30, least, notes);
     let timeout = section.duration("timeout", SECOND * 60, SECOND, notes);
     let (priority, retries) = queueing::read(section, notes);
     let free = "leave it out for a kind that costs no dollars";

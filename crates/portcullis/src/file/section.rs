@@ -178,6 +178,17 @@ impl<'t> Section<'t> {
         least: Duration,
         notes: &mut Notes<'_>,
     ) -> Duration {
+        self.duration_since(key, otherwise, (least, ""), notes)
+    }
+
+    /// As [`Section::duration`], and says why it may not be shorter.
+    pub(super) fn duration_since(
+        &mut self,
+        key: &'static str,
+        otherwise: Duration,
+        (least, why): (Duration, &str),
+        notes: &mut Notes<'_>,
+    ) -> Duration {
         const SPELLING: &str =
             "a whole number and a unit: \"500ms\", \"30s\", \"10m\", \"1h\", \"2d\"";
         let Some((_, value)) = self.entry(key) else { return otherwise };
@@ -190,7 +201,7 @@ impl<'t> Section<'t> {
             Some(_) => {
                 let least = super::value::spell_duration(least);
                 let text = format!("`{key} = \"{text}\"`{} is too short", self.within());
-                notes.problem(&value.span(), format!("{text}; at least \"{least}\""));
+                notes.problem(&value.span(), format!("{text}; at least \"{least}\"{why}"));
             }
             None => {
                 let text = format!("`{key} = \"{text}\"`{} is not a duration", self.within());

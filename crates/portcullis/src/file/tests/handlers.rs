@@ -66,6 +66,22 @@ fn handlers_that_are_wrong() {
     check_one(&format!("{exec} = \"maybe\""), &["is none of \"ask\""]);
 }
 
+/// W4: a command's guard gets time to tell a frozen dispatcher from a busy host, a third of the
+/// lease; what is no command may have a shorter one.
+#[test]
+fn a_commands_lease() {
+    let exec = "{ exec = { command = [\"x\"] } }\nlease";
+    check_one(
+        &format!("{exec} = \"14s\""),
+        &[
+            "p.toml:3: `lease = \"14s\"` in [kinds.report] is too short; at least \"15s\" for a command",
+        ],
+    );
+    assert_eq!(read(&one(&format!("{exec} = \"15s\""))).lease, Duration::from_secs(15));
+    let service = "{ service = \"x\" }\nlease = \"1s\"";
+    assert_eq!(read(&one(service)).lease, Duration::from_secs(1));
+}
+
 /// A secret that somebody writes where a name belongs is not repeated to the terminal.
 #[test]
 fn a_value_in_the_place_of_a_name_is_not_shown() {
