@@ -43,7 +43,7 @@ pub use firings::{Fate, Firings, Owed, Unfired};
 pub use gate::{Actor, Admission, Canary, Epoch, Gate, GateState, Trigger};
 pub use incident::{Incident, JoinedFailure};
 pub use key::{Key, KeyError, SourceKey, SourceKeyError};
-pub use lineage::Lineage;
+pub use lineage::{Follower, Lineage};
 pub use model::{AnthropicConfig, Price, Tokens};
 pub use money::{MicroUsd, MicroUsdError, Sats};
 pub use name::{

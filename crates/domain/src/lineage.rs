@@ -17,3 +17,11 @@ pub struct Lineage {
     /// The most attempts that may be charged to all of them together.
     pub budget: u32,
 }
+
+/// The one task that follows up another. A second would spend the budget that both inherit
+/// twice, so whoever comes first is written down, and stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Follower {
+    pub kind: Kind,
+    pub source_key: SourceKey,
+}

@@ -65,7 +65,7 @@ pub use delay::{DELAY_MAX, delay};
 pub use delivery::{Admitted, Delivered, HOLD, Step, on_delivery, take_over};
 pub use latch::{ANSWER_WITHIN, Latches, Unanswered};
 pub use lease::{Lease, Watch, Watched};
-pub use lineage::{NotFollowed, follow, within_lineage};
+pub use lineage::{NotFollowed, follow, only, within_lineage};
 pub use outcome::{Ending, Latch, Terms, Then, blame_of, cause_of, on_outcome};
 pub use report::{Report, Told, owed};
 pub use times::{STALE, waited_for};

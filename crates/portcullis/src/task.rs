@@ -101,7 +101,8 @@ pub struct AddArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub expires_in: Option<Duration>,
 
-    /// The task that this one follows up, as KIND/SOURCE_KEY: they share one budget of attempts
+    /// The task that this one follows up, as KIND/SOURCE_KEY: they share one budget of attempts.
+    /// It must have ended, and one task only may follow it
     #[arg(long, value_name = "TASK", value_parser = follow::parse)]
     pub follows: Option<TaskName>,
 

@@ -49,6 +49,11 @@ pub fn state(kind: &Kind, key: Key) -> String {
     format!("state.{kind}.{key}")
 }
 
+/// Who follows a task up; see [`domain::Follower`].
+pub fn follows(kind: &Kind, key: Key) -> String {
+    format!("follows.{kind}.{key}")
+}
+
 /// One seat of a row; see [`domain::Seat`].
 pub fn seat(row: &Row, number: u32) -> String {
     match row {

@@ -92,12 +92,17 @@ async fn a_lineage_has_one_budget() {
         |name: &'static str, parent: &'static str| [name, "--kind", "echo", "--follows", parent];
     let said = add(&world, &follow("echo/b", "echo/echo/a"), 3).await;
     assert!(said.contains("no task `echo/a` of kind `echo` was ever created"), "{said}");
+    add(&world, &["echo/later", "--kind", "echo", "--not-before", "1h"], 0).await;
+    let said = add(&world, &follow("echo/b", "echo/echo/later"), 3).await;
+    assert!(said.contains("it has not ended"), "{said}");
     world.queue("echo", "echo/a").await;
     let done = world.phase("echo", "echo/a", "completed").await;
     assert_eq!((done.attempt, done.charged), (2, 1));
     add(&world, &follow("echo/b", "echo/echo/a"), 0).await;
     let dead = world.phase("echo", "echo/b", "dead").await;
     assert_eq!((dead.attempt, dead.charged), (2, 3), "one of three was spent before it");
+    let said = add(&world, &follow("echo/c", "echo/echo/a"), 3).await;
+    assert!(said.contains("echo/echo/b follows it already"), "{said}");
     let said = add(&world, &follow("echo/c", "echo/echo/b"), 3).await;
     assert!(said.contains("its lineage from echo/a on has spent 3 of the 3 attempts"), "{said}");
     add(&world, &follow("echo/c", "nonsense"), 2).await;

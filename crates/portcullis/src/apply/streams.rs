@@ -44,7 +44,7 @@ pub(crate) fn streams(replicas: usize) -> Vec<Stream> {
         allow_atomic_publish: true,
         ..never_shrinks(
             subject::STATE,
-            &["state.>", "seat.>", "pace.>", "retries.>", "usd.>"],
+            &["state.>", "seat.>", "pace.>", "retries.>", "usd.>", "follows.>"],
             replicas,
         )
     };

@@ -106,6 +106,9 @@ async fn add(
         }
         _ => (),
     }
+    if let Err(why) = follow::put_on_record(bus, task).await? {
+        return Ok(Err(why));
+    }
     Ok(match queue(bus, config, task).await? {
         Queued::Created => Ok("is created"),
         Queued::Already => Ok("is in the queue already"),

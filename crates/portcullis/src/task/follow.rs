@@ -1,9 +1,13 @@
-//! `--follows`: a task that follows up another one shares its budget of attempts.
+//! `--follows`: a task that follows up another one shares its budget of attempts, and is the only
+//! one that does.
 
+use anyhow::Context as _;
 use bus::Bus;
-use domain::{Config, Kind, Lineage, Phase, SourceKey, Task};
+use domain::{Config, Follower, Kind, Lineage, Phase, SourceKey, Task};
+use fleet::store::{self, Cas};
 use kit::Clock;
-use logic::attempt::follow;
+use logic::attempt::{NotFollowed, follow, only};
+use wire::subject;
 
 use super::walk;
 
@@ -62,8 +66,39 @@ pub(super) async fn inherit(
     let Some(parent) = found.task.clone().or(kept).or_else(bare) else {
         return Ok(Err(format!("what is kept of the task `{source_key}` makes no sense")));
     };
-    let followed = follow(&parent, state, of_parent, (&task.kind, &task.source_key), own);
-    Ok(followed
-        .map(Some)
-        .map_err(|refused| format!("it cannot follow {kind}/{source_key}: {refused}")))
+    let follower = follower(bus, kind, source_key).await?;
+    let child = (&task.kind, &task.source_key);
+    let followed = follow(&parent, state, follower.as_ref(), of_parent, child, own);
+    Ok(followed.map(Some).map_err(|refused| told(kind, source_key, &refused)))
+}
+
+/// Puts `task` on record as the one that follows its parent, if it follows any. The error is who
+/// does already. To be done before it is created, as somebody else may add another meanwhile.
+pub(super) async fn put_on_record(bus: &Bus, task: &Task) -> anyhow::Result<Result<(), String>> {
+    let Some(Lineage { parent_kind, parent, .. }) = task.follows.as_deref() else {
+        return Ok(Ok(()));
+    };
+    let on = subject::follows(parent_kind, parent.key());
+    let me = Follower { kind: task.kind.clone(), source_key: task.source_key.clone() };
+    let written = store::compare_and_set(bus, subject::STATE, &on, &me, 0).await;
+    let written = written.with_context(|| {
+        format!("write down who follows {parent_kind}/{parent} (if an older version applied the configuration, apply it anew)")
+    })?;
+    if matches!(written, Cas::Stored(_)) {
+        return Ok(Ok(()));
+    }
+    let follower = follower(bus, parent_kind, parent).await?;
+    let refused = only(follower.as_ref(), (&me.kind, &me.source_key));
+    Ok(refused.map_err(|refused| told(parent_kind, parent, &refused)))
+}
+
+async fn follower(bus: &Bus, kind: &Kind, parent: &SourceKey) -> anyhow::Result<Option<Follower>> {
+    let on = subject::follows(kind, parent.key());
+    let read = store::read::<Follower>(bus, subject::STATE, &on).await;
+    let read = read.with_context(|| format!("read who follows {kind}/{parent}"))?;
+    Ok(read.map(|read| read.value))
+}
+
+fn told(kind: &Kind, parent: &SourceKey, refused: &NotFollowed) -> String {
+    format!("it cannot follow {kind}/{parent}: {refused}")
 }

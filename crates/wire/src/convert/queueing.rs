@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use domain::{Lineage, RetriesSpent, RetryBudget, RetrySlice, Seat};
+use domain::{Follower, Lineage, RetriesSpent, RetryBudget, RetrySlice, Seat};
 
 use super::{DecodeError, Wire, at, millis, parse};
 use crate::proto;
@@ -29,6 +29,21 @@ impl Wire for Lineage {
             depth: lineage.depth,
             spent: lineage.spent,
             budget: lineage.budget,
+        })
+    }
+}
+
+impl Wire for Follower {
+    type Proto = proto::Follower;
+
+    fn to_proto(&self) -> proto::Follower {
+        proto::Follower { kind: self.kind.to_string(), source_key: self.source_key.to_string() }
+    }
+
+    fn of_proto(follower: proto::Follower) -> Result<Self, DecodeError> {
+        Ok(Follower {
+            kind: parse("kind", &follower.kind)?,
+            source_key: parse("source_key", &follower.source_key)?,
         })
     }
 }
@@ -131,6 +146,15 @@ mod tests {
         assert_eq!(Task::decode(&plain.encode()).unwrap(), plain);
         let rootless = proto::Lineage { root: String::new(), ..lineage.to_proto() };
         assert!(Lineage::of_proto(rootless).is_err());
+    }
+
+    /// W2: a follower reads back, and one that names nobody makes no sense.
+    #[test]
+    fn a_follower_reads_back() {
+        let (kind, source_key) = ("prompt".parse().unwrap(), "report/3".parse().unwrap());
+        let follower = Follower { kind, source_key };
+        assert_eq!(Follower::decode(&follower.encode()).unwrap(), follower);
+        assert!(Follower::of_proto(proto::Follower::default()).is_err());
     }
 
     /// A seat names its occupant, and one that names nobody makes no sense.

@@ -255,6 +255,15 @@ pub struct Lineage {
     #[prost(uint32, tag = "7")]
     pub budget: u32,
 }
+/// The one task that follows up another, on `follows.<kind>.<key>` of that one in the stream STATE.
+/// Written once: a compare-and-set from nothing.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Follower {
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub source_key: ::prost::alloc::string::String,
+}
 /// What a kind's budget for repeated attempts was spent on lately, on `retries.<kind>` in the
 /// stream STATE. Every write is a compare-and-set on the one before.
 #[derive(Clone, PartialEq, ::prost::Message)]
