@@ -133,18 +133,28 @@ mod tests {
         }
     }
 
-    /// Runs a task until it fails so often or ends; where it stands then, and how often it was
+    /// Runs a task, anew or further, until it fails so often or ends; where it stands then, and how often it was
     /// charged.
     fn run(task: &Task, kind: &KindConfig, failures: u32, completes: bool) -> (TaskState, u32) {
+        run_on(unclaimed(task, NOW), task, kind, failures, completes)
+    }
+
+    fn run_on(
+        mut state: TaskState,
+        task: &Task,
+        kind: &KindConfig,
+        failures: u32,
+        completes: bool,
+    ) -> (TaskState, u32) {
         let kind = within_lineage(kind, task);
-        let (mut state, mut charged) = (unclaimed(task, NOW), 0);
+        let mut charged = 0;
         let admission = Admitted::Yes { admitted: Vec::new(), probing: Vec::new() };
         for round in 0..=failures {
             let fails = round < failures;
             if state.ended() || !(fails || completes) {
                 break;
             }
-            let now = NOW.after(Duration::from_secs(100_000) * (round + 1));
+            let now = NOW.after(Duration::from_secs(100_000) * (state.attempt + 1));
             let me = "me".parse().unwrap();
             let step = on_delivery(&Delivered {
                 key: task.key(),
@@ -189,8 +199,9 @@ mod tests {
                 let (at, next) = (pick % tree.len(), tree.len());
                 let own = kind(most[at]);
                 let node = &mut tree[at];
-                if runs && node.state.is_none() {
-                    let (state, more) = run(&node.task, &own, failures, completes);
+                if runs && node.state.as_ref().is_none_or(|state| !state.ended()) {
+                    let begun = node.state.take().unwrap_or_else(|| unclaimed(&node.task, NOW));
+                    let (state, more) = run_on(begun, &node.task, &own, failures, completes);
                     // A later one finds its parent as the link keeps it, or in the queue.
                     let kept = state.task.is_some();
                     prop_assert!(kept || node.task.follows.is_none() || !state.ended());
