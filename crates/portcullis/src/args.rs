@@ -32,7 +32,7 @@ pub enum Command {
     /// See and move gates
     #[command(subcommand, after_help = exit::HELP)]
     Gate(GateCommand),
-    /// See tasks: what waits, and why
+    /// See tasks, create them, put them back and withdraw them
     #[command(subcommand, after_help = exit::HELP)]
     Task(TaskCommand),
     /// What attempts have cost, what failures wasted and what closed gates saved
@@ -56,7 +56,7 @@ pub enum Command {
     /// Follow what is told, event by event
     #[command(after_help = exit::HELP)]
     Watch(WatchArgs),
-    /// Run the whole fleet on this machine, against the sandbox
+    /// Run the whole fleet on this machine: against the sandbox, or by a file of your own
     #[command(after_help = exit::HELP)]
     Up(up::Args),
     /// Run an incident again, beside the loop that failed then
