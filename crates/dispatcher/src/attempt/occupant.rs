@@ -91,7 +91,7 @@ async fn take_over_one(
                 let source_key = &chain.value.source_key;
                 tracing::error!(kind = %of, %source_key, "parked: nobody knows what it did, a person is asked");
             }
-            // Not told here, it is told by whoever the task is delivered to.
+            // What cannot be told now is told by whoever the task is delivered to.
             told::tell(desk, *task, &ending.state, &ending.reports).await;
         }
     }

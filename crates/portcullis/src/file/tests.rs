@@ -69,12 +69,11 @@ fn defaults() {
     assert_eq!(payer.stacks_url, "https://api.testnet.hiro.so");
 }
 
-/// The example that is shipped is sound, and every default it shows is the real one: with
-/// the comments taken away it says the same.
-#[test]
-fn the_shipped_example() {
-    let text = include_str!("../../../../deploy/portcullis.toml");
-    let (config, warnings) = load("deploy/portcullis.toml", text).unwrap();
+/// Reads an example that is shipped: it is sound, and every default it shows is the real one,
+/// for with the comments taken away it says the same.
+#[track_caller]
+fn shipped(name: &str, text: &str) -> Config {
+    let (config, warnings) = load(name, text).unwrap();
     assert_eq!(warnings, []);
     let is_setting = |line: &&str| {
         let key = line.trim_start_matches("# ").split(" = ").next().unwrap_or_default();
@@ -86,6 +85,13 @@ fn the_shipped_example() {
         .collect();
     assert_ne!(told.join("\n"), text.trim_end());
     assert_eq!(load("told.toml", &told.join("\n")).unwrap().0, config);
+    config
+}
+
+/// The example that is shipped is sound, and every default it shows is the real one.
+#[test]
+fn the_shipped_example() {
+    shipped("deploy/portcullis.toml", include_str!("../../../../deploy/portcullis.toml"));
 }
 
 /// The values for testnet that the example shows beside its own make a sound file, in which

@@ -5,7 +5,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use bus::{Bus, Inbox, Options};
+use bus::{Bus, Inbox};
 use domain::{Gate, GateName, GateState, Task, Timestamp};
 use fleet::store::Versioned;
 use kit::Clock;
@@ -78,13 +78,7 @@ struct Watch {
 
 impl Watch {
     async fn start(stage: &Stage) -> anyhow::Result<Watch> {
-        let options = Options {
-            servers: stage.nats.url(),
-            credentials: None,
-            name: "replay".to_owned(),
-            patience: Duration::from_secs(10),
-        };
-        Ok(Watch { bus: Bus::connect(&options).await?, relay: "relay".parse()? })
+        Ok(Watch { bus: stage.nats.connect("replay").await?, relay: "relay".parse()? })
     }
 
     async fn first_failure(&self) -> anyhow::Result<AttemptTold> {

@@ -5,7 +5,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use bus::{Bus, FeedStart, Options, Stored};
+use bus::{Bus, FeedStart, Stored};
 use domain::{Gate, GateName, GateState};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -141,13 +141,7 @@ async fn tell_and_wait(args: &Args, dir: &Path, stage: &mut Stage) -> anyhow::Re
     if !args.calm {
         stage.world.plant_stuck_nonce().await?;
     }
-    let options = Options {
-        servers: stage.nats.url(),
-        credentials: None,
-        name: "portcullis up".to_owned(),
-        patience: Duration::from_secs(10),
-    };
-    let bus = Bus::connect(&options).await?;
+    let bus = stage.nats.connect("portcullis up").await?;
     let events = vec!["event.gate.>".to_owned(), "event.failure.>".to_owned()];
     let mut feed = bus.feed(subject::EVENTS, events, FeedStart::All).await?;
     stage.start_services(&bus, args.dispatchers).await?;

@@ -5,6 +5,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use bus::{Bus, BusError, Options};
 
 use super::process::{Launch, Process};
 
@@ -45,6 +46,17 @@ impl Nats {
 
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Connects to it under this name.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer.
+    pub async fn connect(&self, name: &str) -> Result<Bus, BusError> {
+        let (servers, name) = (self.url(), name.to_owned());
+        let patience = Duration::from_secs(10);
+        Bus::connect(&Options { servers, credentials: None, name, patience }).await
     }
 
     pub fn process(&mut self) -> &mut Process {

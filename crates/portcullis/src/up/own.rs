@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use bus::{Bus, FeedStart, Options};
+use bus::{Bus, FeedStart};
 use domain::{Config, Handler, Timestamp};
 use kit::Clock;
 use tokio::process::Command;
@@ -79,13 +79,7 @@ impl Own {
     /// Applies the file, starts the services, and tells what happens. It ends only with trouble.
     async fn work(&mut self, args: &Args, file: &Path, config: &Config) -> anyhow::Result<()> {
         self.apply(file, &args.note).await?;
-        let options = Options {
-            servers: self.nats.url(),
-            credentials: None,
-            name: "portcullis up".to_owned(),
-            patience: Duration::from_secs(10),
-        };
-        let bus = Bus::connect(&options).await?;
+        let bus = self.nats.connect("portcullis up").await?;
         let told = ["event.gate.>", "event.failure.>", "event.task.>"].map(str::to_owned).to_vec();
         let mut feed = bus.feed(subject::EVENTS, told, FeedStart::New).await?;
         self.start(&bus, config, args.dispatchers).await?;

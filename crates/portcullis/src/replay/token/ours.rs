@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use anyhow::{Context as _, ensure};
-use bus::{Bus, Inbox, Options};
+use bus::{Bus, Inbox};
 use domain::{Gate, GateName, GateState, Phase, Task, TaskState};
 use fleet::create::{Created, create};
 use kit::Clock;
@@ -133,13 +133,7 @@ struct Watch {
 
 impl Watch {
     async fn start(stage: &Stage) -> anyhow::Result<Watch> {
-        let options = Options {
-            servers: stage.nats.url(),
-            credentials: None,
-            name: CREATOR.to_owned(),
-            patience: Duration::from_secs(10),
-        };
-        Ok(Watch { bus: Bus::connect(&options).await?, gate: "anthropic".parse()? })
+        Ok(Watch { bus: stage.nats.connect(CREATOR).await?, gate: "anthropic".parse()? })
     }
 
     async fn create(&self, about: u64) -> anyhow::Result<()> {
