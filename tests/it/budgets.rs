@@ -107,6 +107,7 @@ async fn a_day_costs_what_it_may() {
     for event in &told {
         let data = &event["data"];
         assert_eq!((&data["cause"], &data["charged"]), (&json!("budget.reached"), &json!(false)));
+        assert_eq!(data["resets_at_ms"].as_u64().unwrap() % 86_400_000, 0, "the day turns: {data}");
     }
     let shown = world.json(&["gate", "show", "budget"]).await["budgets"][0].clone();
     assert_eq!(

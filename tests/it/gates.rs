@@ -1,6 +1,7 @@
 //! How gates close, open and drain, with real gatekeepers and dispatchers and a handler that
 //! does what the test says.
 
+mod resets;
 mod waiting;
 
 use std::{

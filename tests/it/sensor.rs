@@ -70,6 +70,7 @@ async fn ended_and_contacted_agents_are_skipped() {
             phase,
             newest: domain::Cost::ZERO,
             credential: None,
+            resets_at: None,
         };
         let chain = subject::state(&state.kind, state.source_key.key());
         let bus = &job.world.bus;

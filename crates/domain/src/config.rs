@@ -74,6 +74,8 @@ pub struct GateConfig {
     pub remedy: String,
     /// Overrides of the rule set.
     pub closes_on: Vec<ClosePolicy>,
+    /// The causes that pass by themselves, at the time that is named with them.
+    pub resets: Vec<ResetPolicy>,
     /// The most attempts at once while draining; `None`: doubles until the backlog is gone.
     pub drain_max: Option<u32>,
 }
@@ -85,6 +87,15 @@ pub struct ClosePolicy {
     /// Distinct tasks; 0 for never.
     pub tasks: u32,
     pub within: Duration,
+}
+
+/// A cause after which a canary may go at the time that its upstream named, without a person
+/// being asked again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResetPolicy {
+    pub cause: Cause,
+    /// Why that is so, in the words of whoever decided it.
+    pub note: String,
 }
 
 /// Where work comes from.
@@ -216,6 +227,11 @@ impl Config {
     /// The kinds that `gate` holds back when it does not admit.
     pub fn needing(&self, gate: &GateName) -> Vec<Kind> {
         self.kinds.keys().filter(|kind| self.needs(kind).contains(gate)).cloned().collect()
+    }
+
+    /// What a person allowed of this gate when it is closed for `cause`.
+    pub fn reset(&self, gate: &GateName, cause: &Cause) -> Option<&ResetPolicy> {
+        self.gates.get(gate)?.resets.iter().find(|policy| policy.cause == *cause)
     }
 
     /// Who is to blame when an attempt of `kind` fails for `cause`.

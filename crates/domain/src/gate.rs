@@ -105,6 +105,23 @@ pub struct Gate {
     pub canaries_failed: u32,
     /// Opened past the canary, for these causes, on a person's word.
     pub without_canary: bool,
+    /// What a person allowed beforehand of this closing: its causes that pass by themselves.
+    /// Each was applied before its cause joined. While CLOSED, a canary may go once all causes
+    /// are among them; while PROBING or DRAINING, by a gatekeeper's hand, one has gone for that.
+    pub resets: Vec<Reset>,
+}
+
+/// A person's word, given beforehand, that a cause passes by itself at the time that is named
+/// with it: one of `resets` of the configuration, as a closing cites it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reset {
+    pub cause: Cause,
+    /// The version of the configuration that said so when the cause joined.
+    pub version: u64,
+    /// Who applied that version.
+    pub by: String,
+    /// Why, in their words.
+    pub note: String,
 }
 
 /// The attempt that moved a gate.

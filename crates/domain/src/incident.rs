@@ -27,6 +27,8 @@ pub struct JoinedFailure {
     /// Admitted before the newest opening: counted, and moves nothing.
     pub straggler: bool,
     pub evidence: String,
+    /// When it will have passed, by the word of whoever refused.
+    pub resets_at: Option<Timestamp>,
 }
 
 impl Incident {

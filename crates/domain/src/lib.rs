@@ -31,7 +31,7 @@ pub use budget::{Budget, Left, Reservation, Spending};
 pub use cause::{Blame, Cause, CauseError, RULES, Rule, RuleBlame};
 pub use config::{
     ClosePolicy, Config, DirectoryConfig, GateConfig, Handler, KindConfig, PayerConfig,
-    SensorConfig,
+    ResetPolicy, SensorConfig,
 };
 pub use credential::{
     CredentialConfig, CredentialRecord, CredentialSource, CredentialStanding, CredentialUse,
@@ -40,7 +40,7 @@ pub use credential::{
 pub use exec::{ExecConfig, ExecOutput};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use firings::{Fate, Firings, Owed, Unfired};
-pub use gate::{Actor, Admission, Canary, Epoch, Gate, GateState, Trigger};
+pub use gate::{Actor, Admission, Canary, Epoch, Gate, GateState, Reset, Trigger};
 pub use incident::{Incident, JoinedFailure};
 pub use key::{Key, KeyError, SourceKey, SourceKeyError};
 pub use lineage::{Follower, Lineage};

@@ -49,6 +49,8 @@ pub struct TaskState {
     pub newest: Cost,
     /// The credential that the newest attempt was made with, kept as long.
     pub credential: Option<CredentialUse>,
+    /// When whatever refused the newest attempt works again, by its own word, kept as long.
+    pub resets_at: Option<Timestamp>,
     /// Every gate that the kind needs, as it stood when the newest attempt was admitted. Kept
     /// to the end of the attempt and beyond, so that it is told again as it was told first.
     pub admitted: Vec<Admission>,

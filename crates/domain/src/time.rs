@@ -23,6 +23,11 @@ impl Timestamp {
         self.0 / 86_400_000
     }
 
+    /// When the day after it begins, UTC.
+    pub const fn next_day(self) -> Timestamp {
+        Timestamp(self.day().saturating_add(1).saturating_mul(86_400_000))
+    }
+
     /// How long after `earlier` this is; zero when it is not later.
     pub const fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

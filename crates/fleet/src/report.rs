@@ -1,6 +1,6 @@
 //! From what is to be told of an attempt to the event that tells it.
 
-use domain::{Cause, Cost, HolderId, Phase, TaskState};
+use domain::{Cause, Cost, HolderId, Phase, TaskState, Timestamp};
 use logic::attempt::{Report, STALE, Told};
 use wire::event::{AttemptTold, AttemptVerb};
 
@@ -22,6 +22,7 @@ pub fn attempt_told(holder: &HolderId, state: &TaskState, report: &Report) -> At
             Phase::Resting { due, .. } | Phase::Returned { due, .. } => Some(due),
             _ => None,
         },
+        resets_at: None,
         effect: String::new(),
         cost: Cost::ZERO,
         credential: state.credential.clone(),
@@ -30,11 +31,11 @@ pub fn attempt_told(holder: &HolderId, state: &TaskState, report: &Report) -> At
         begun: report.begun,
         created: report.created.clone(),
     };
-    tell(&mut event, report.told.clone());
+    tell(&mut event, report.told.clone(), state.resets_at);
     event
 }
 
-fn tell(event: &mut AttemptTold, told: Told) {
+fn tell(event: &mut AttemptTold, told: Told, resets_at: Option<Timestamp>) {
     match told {
         Told::Completed { effect, cost } => {
             (event.effect, event.cost) = (effect, cost);
@@ -42,11 +43,12 @@ fn tell(event: &mut AttemptTold, told: Told) {
         Told::Failed { cause, evidence, charged, gate, cost } => {
             event.verb = AttemptVerb::Failed;
             (event.cause, event.evidence, event.cost) = (Some(cause), evidence, cost);
-            (event.charged, event.gate) = (charged, gate);
+            (event.charged, event.gate, event.resets_at) = (charged, gate, resets_at);
         }
         Told::Unknown { cause, evidence, cost } => {
             event.verb = AttemptVerb::Failed;
             (event.cause, event.evidence, event.cost) = (Some(cause), evidence, cost);
+            event.resets_at = resets_at;
         }
         Told::Dead { cause } => {
             (event.verb, event.cause) = (AttemptVerb::Dead, Some(cause));

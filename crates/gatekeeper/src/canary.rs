@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use bus::{Backlog, BusError, Stored};
+use bus::Stored;
 use domain::{Admission, Canary, Cause, Epoch, Gate, Phase, TaskState};
 use fleet::store::{StoreError, read};
 use kit::Instant;
@@ -27,8 +27,9 @@ use wire::{
 
 use crate::{
     Keeper,
+    caught_up::CaughtUp,
     moves::{self, Carried},
-    outcomes, progress,
+    outcomes,
     record::Record,
     rounds::Memory,
     standing::look,
@@ -48,9 +49,8 @@ pub(crate) struct Watch {
     begun: Instant,
     /// Since when nothing about it has changed.
     since: Instant,
-    /// The newest outcome that was told once it had to be decided; when that is read, every
-    /// earlier one is.
-    told: Option<u64>,
+    /// Begins once it has to be decided.
+    caught_up: CaughtUp,
 }
 
 /// A canary as one round sees it.
@@ -100,14 +100,16 @@ impl Watch {
         let watch = memory.watch.insert(watch);
         match (watch.seen.ended.clone(), found) {
             (Some(ended), Some((kind, _))) => {
-                if SETTLED_AFTER <= watch.since.elapsed() && watch.all_read(keeper).await? {
+                if SETTLED_AFTER <= watch.since.elapsed()
+                    && watch.caught_up.all_read(keeper).await?
+                {
                     conclude(keeper, gate, &canary, kind, ended).await?;
                 }
                 Ok(())
             }
             _ => {
                 let under_way = watch.begun.elapsed();
-                if UNDECIDED_AFTER <= under_way && watch.all_read(keeper).await? {
+                if UNDECIDED_AFTER <= under_way && watch.caught_up.all_read(keeper).await? {
                     late(keeper, gate, &canary, under_way).await?;
                 }
                 Ok(())
@@ -120,21 +122,11 @@ impl Watch {
         let same = |watch: &Watch| (watch.seen.epoch, watch.seen.won) == (seen.epoch, seen.won);
         match before.filter(same) {
             Some(watch) if watch.seen == seen => watch,
-            Some(Watch { begun, .. }) => Watch { seen, begun, since: now, told: None },
-            None => Watch { seen, begun: now, since: now, told: None },
+            Some(Watch { begun, .. }) => {
+                Watch { seen, begun, since: now, caught_up: CaughtUp::default() }
+            }
+            None => Watch { seen, begun: now, since: now, caught_up: CaughtUp::default() },
         }
-    }
-
-    /// Whether every outcome that was told before the first of these calls has been read and
-    /// decided upon. What is told meanwhile does not put it off.
-    async fn all_read(&mut self, keeper: &Keeper) -> anyhow::Result<bool> {
-        let told = match self.told {
-            Some(told) => told,
-            None => *self.told.insert(newest_outcome(keeper).await?),
-        };
-        let consumer = subject::GATEKEEPER_CONSUMER;
-        let backlog = keeper.fleet.bus.backlog(subject::EVENTS, consumer).await?;
-        Ok(read_up_to(&backlog, told))
     }
 }
 
@@ -168,6 +160,7 @@ async fn conclude(
         admitted: vec![Admission { gate: gate.name.clone(), epoch: gate.epoch, seq }],
         canary: vec![gate.name.clone()],
         credential: None,
+        resets_at: None,
         begun: None,
         created: None,
     };
@@ -199,21 +192,6 @@ async fn late(
     match moves::carry_out(keeper, &look, &record, &decision, None).await? {
         Carried::Done(_) | Carried::Lost => Ok(()),
     }
-}
-
-/// The sequence of the newest outcome that was told; 0 if none is kept.
-async fn newest_outcome(keeper: &Keeper) -> Result<u64, BusError> {
-    let mut newest = 0;
-    for subject in progress::OUTCOMES {
-        let last = keeper.fleet.bus.last(subject::EVENTS, subject).await?;
-        newest = newest.max(last.map_or(0, |last| last.seq));
-    }
-    Ok(newest)
-}
-
-/// Whether everything up to `seq` was answered by whoever reads the outcomes.
-const fn read_up_to(outcomes: &Backlog, seq: u64) -> bool {
-    seq <= outcomes.ack_floor || (outcomes.pending == 0 && outcomes.in_flight == 0)
 }
 
 /// The newest readable link of a canary's record, begun when its task first won it, and the
@@ -343,21 +321,16 @@ mod tests {
         clock.sleep(minute).await;
         let same = Watch::follow(Some(first), see(1, 1), clock.instant());
         assert_eq!((same.begun.elapsed(), same.since.elapsed()), (minute, minute));
-        let told = Watch { told: Some(7), ..same };
+        let told = Watch { caught_up: CaughtUp::up_to(7), ..same };
         let again = Watch::follow(Some(told), see(1, 2), clock.instant());
         assert_eq!((again.begun.elapsed(), again.since.elapsed()), (minute, Duration::ZERO));
-        assert_eq!(again.told, None, "what the new attempt told is to be read too");
+        assert_eq!(
+            again.caught_up,
+            CaughtUp::default(),
+            "what the new attempt told is to be read too"
+        );
         let next = Watch::follow(Some(again), see(2, 2), clock.instant());
         assert_eq!(next.begun.elapsed(), Duration::ZERO);
-    }
-
-    /// What was told is read although newer outcomes keep coming in.
-    #[test]
-    fn read_while_more_is_told() {
-        let busy = Backlog { pending: 3, in_flight: 2, ack_floor: 40, ..Backlog::default() };
-        assert!(read_up_to(&busy, 40) && !read_up_to(&busy, 41));
-        // Answered out of order, or nothing was ever told.
-        assert!(read_up_to(&Backlog { ack_floor: 40, ..Backlog::default() }, 41));
     }
 
     /// Only an end of the very attempt that won the canary says anything; not one of another
@@ -381,6 +354,7 @@ mod tests {
             phase,
             newest: Cost::ZERO,
             credential: None,
+            resets_at: None,
         };
         let done = Phase::Completed { effect: "paid".to_owned() };
         let completed = Ended::Completed { effect: "paid".to_owned() };

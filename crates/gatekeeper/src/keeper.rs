@@ -6,9 +6,12 @@ use std::{
     },
 };
 
-use domain::{Gate, GateName};
-use fleet::Fleet;
-use logic::{gate::Stamp, pace::Pace};
+use domain::{Blame, Gate, GateName, Reset};
+use fleet::{Fleet, JoinError};
+use logic::{
+    gate::{FailureSeen, Stamp},
+    pace::Pace,
+};
 use tokio::sync::Notify;
 
 use crate::{standing::Look, tell::Teller};
@@ -54,6 +57,23 @@ impl Keeper {
     pub(crate) fn remedy(&self, name: &GateName) -> String {
         let config = self.fleet.config();
         config.gates.get(name).map(|gate| gate.remedy.clone()).unwrap_or_default()
+    }
+
+    /// The failure with what a person allowed of its cause, by the configuration in force: read
+    /// behind the fence that the decision is written under.
+    pub(crate) async fn with_reset(&self, seen: &FailureSeen) -> Result<FailureSeen, JoinError> {
+        let Blame::Shared { gate, .. } = &seen.blame else { return Ok(seen.clone()) };
+        if self.fleet.config().reset(gate, &seen.cause).is_none() {
+            return Ok(seen.clone());
+        }
+        let applied = fleet::current_config(&self.fleet.bus).await?;
+        let reset = applied.config.reset(gate, &seen.cause).map(|policy| Reset {
+            cause: seen.cause.clone(),
+            version: applied.config.version,
+            by: applied.by,
+            note: policy.note.clone(),
+        });
+        Ok(FailureSeen { reset, ..seen.clone() })
     }
 
     /// This gatekeeper, telling something now.

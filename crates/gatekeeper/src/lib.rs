@@ -7,13 +7,14 @@
 //! * `outcomes`: what attempts report closes gates, or proves that one can open;
 //! * `commands`: what people say;
 //! * `rounds`: each second, what no message announces: `canary`, `drain`,
-//!   `reminders`, `retell`, `garbled`;
+//!   `reminders`, `resets`, `retell`, `garbled`;
 //! * `enforce`: consumers held to the pace, which `progress` counts and `announce` writes down;
 //! * `standing`, `record`, `moves`, `tell`: reading a gate, its incident, moving it,
 //!   and telling so.
 
 mod announce;
 mod canary;
+mod caught_up;
 mod commands;
 mod config;
 mod drain;
@@ -25,6 +26,7 @@ mod outcomes;
 mod progress;
 mod record;
 mod reminders;
+mod resets;
 mod retell;
 mod rounds;
 mod standing;

@@ -69,7 +69,8 @@ pub(crate) async fn carry_out(
             retell::missing(keeper, &look.gate).await?;
             continue;
         }
-        let event = tell::event(keeper.teller(), stands, told, about);
+        let record = decision.incident.as_ref();
+        let event = tell::event(keeper.teller(), stands, record, told, about);
         keeper.fleet.tell(&event).await.context("tell what happened")?;
     }
     Ok(Carried::Done(Box::new(stands.clone())))

@@ -124,7 +124,8 @@ async fn settle(keeper: &Keeper, told: &AttemptTold, delivered: u64) -> anyhow::
                 tracing::error!(event = told.id(), "a failure without a cause, passed over");
                 return Ok(());
             };
-            let seen = failure(told, cause, config.blame(&told.kind, cause));
+            let blame = config.blame(&told.kind, cause);
+            let seen = failure(told, cause, blame);
             for gate in seen.concerns() {
                 failed(keeper, &gate, &seen, told).await?;
             }
@@ -151,6 +152,8 @@ pub(crate) fn failure(told: &AttemptTold, cause: &Cause, blame: Blame) -> Failur
         canary: told.canary.clone(),
         at: told.at,
         evidence: shorten(&told.evidence, EVIDENCE_MAX),
+        resets_at: told.resets_at,
+        reset: None,
     }
 }
 
@@ -213,7 +216,8 @@ pub(crate) async fn failed(
             },
         };
         let stamp = keeper.stamp(&look, &remedy);
-        let Ok(decision) = on_failure(&look.gate, &record.incident, seen, &stamp) else {
+        let seen = keeper.with_reset(seen).await.context("read what a person allowed")?;
+        let Ok(decision) = on_failure(&look.gate, &record.incident, &seen, &stamp) else {
             moves::step_aside().await;
             continue;
         };
@@ -280,6 +284,7 @@ mod tests {
             remedy: String::new(),
             canaries_failed: 0,
             without_canary: false,
+            resets: Vec::new(),
         }
     }
 
@@ -301,6 +306,7 @@ mod tests {
             admitted: vec![Admission { gate: gate.name.clone(), epoch: gate.epoch, seq: 1 }],
             canary: vec![gate.name.clone()],
             credential: None,
+            resets_at: None,
             begun: None,
             created: None,
         }

@@ -92,6 +92,7 @@ mod tests {
             at: Timestamp::from_millis(1_773_219_600_000),
             straggler: false,
             evidence: "🛑".repeat(1_000),
+            resets_at: Some(Timestamp::from_millis(1_773_219_600_000)),
         };
         let mut full = Incident::new("relay".parse().unwrap(), 1);
         let kept = u32::try_from(Incident::KEPT_MAX).unwrap();
@@ -127,6 +128,8 @@ mod tests {
                 canary: Vec::new(),
                 at: Timestamp::from_millis(number * 1_000),
                 evidence: "5".repeat(1_000),
+                resets_at: None,
+                reset: None,
             };
             let decision = on_failure(&gate, &incident, &seen, &stamp).unwrap();
             incident = super::lean(decision.incident.unwrap());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::Gate;
+use logic::gate::resets_at;
 use serde_json::{Value, json};
 use wire::{event::GateTold, subject};
 
@@ -38,6 +39,7 @@ pub(crate) async fn remind(
         "closed_for_secs": closed_for.as_secs(),
         "waiting": waiting::count(keeper, &gate.name).await,
         "oldest_waiting": oldest.map(|at| at.to_string()),
+        "resets_at": resets_at(gate, &record.incident).map(|at| at.to_string()),
     });
     tell::merge(&mut more, tell::incident_json(&record.incident));
     let told = GateTold {

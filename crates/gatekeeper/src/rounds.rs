@@ -5,7 +5,13 @@ use std::{collections::BTreeMap, time::Duration};
 use domain::{Epoch, GateName, GateState};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Keeper, canary::Watch, drain, garbled, reminders, retell};
+use crate::{
+    Keeper,
+    canary::Watch,
+    drain, garbled, reminders,
+    resets::{self, Due},
+    retell,
+};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -19,6 +25,7 @@ pub(crate) struct Memory {
     /// The sequence of the unreadable message that was alarmed.
     pub(crate) alarmed: Option<u64>,
     pub(crate) watch: Option<Watch>,
+    pub(crate) due: Option<Due>,
 }
 
 /// Walks the gates until `shutdown`.
@@ -52,7 +59,10 @@ async fn visit(keeper: &Keeper, name: &GateName, memory: &mut Memory) -> anyhow:
     let gate = standing.gate;
     match gate.state {
         GateState::Open => (),
-        GateState::Closed => reminders::remind(keeper, &gate, memory).await?,
+        GateState::Closed => {
+            reminders::remind(keeper, &gate, memory).await?;
+            resets::probe_when_due(keeper, &gate, memory).await?;
+        }
         GateState::Probing => Watch::look_after(keeper, &gate, memory).await?,
         GateState::Draining => drain::open_when_gone(keeper, &gate).await?,
     }

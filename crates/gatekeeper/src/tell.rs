@@ -1,7 +1,7 @@
 //! What people hear of a gate.
 
 use domain::{Gate, Incident, Timestamp};
-use logic::gate::Told;
+use logic::gate::{Told, resets_at};
 use serde_json::{Value, json};
 use wire::event::{AttemptTold, Event, GateTold, gate_json};
 
@@ -12,14 +12,19 @@ pub(crate) struct Teller {
     pub(crate) now: Timestamp,
 }
 
-/// The event for one thing told, now that the gate reads `gate`.
+/// The event for one thing told, now that the gate reads `gate`, and its incident `record` where
+/// that was written.
 pub(crate) fn event(
     teller: Teller,
     gate: &Gate,
+    record: Option<&Incident>,
     told: &Told,
     about: Option<&AttemptTold>,
 ) -> Event {
     let mut more = about.map_or_else(|| json!({}), attempt_json);
+    if let Some(at) = record.and_then(|record| resets_at(gate, record)) {
+        merge(&mut more, json!({ "resets_at": at.to_string() }));
+    }
     let own = match told {
         Told::CauseJoined { cause } => {
             json!({ "incident": gate.incident, "new_cause": cause.to_string() })
@@ -162,11 +167,12 @@ mod tests {
             admitted: Vec::new(),
             canary: Vec::new(),
             credential: None,
+            resets_at: None,
             begun: None,
             created: None,
         };
         let teller = Teller { source: "gatekeeper/1".to_owned(), now: Timestamp::from_millis(9) };
-        event(teller, gate, told, Some(&about)).id
+        event(teller, gate, None, told, Some(&about)).id
     }
 
     /// A failure told again under a later epoch has the same id; a transition has its epoch's,

@@ -7,6 +7,7 @@
 //! | CLOSED   | a shared failure                               | as it is | joins          |
 //! | CLOSED   | the same, for a cause new to the incident      | CLOSED   | joins          |
 //! | CLOSED   | a person opens                                 | PROBING  | goes on        |
+//! | CLOSED   | the time has come that was named for every cause, and a person said beforehand that this will do | PROBING | goes on |
 //! | PROBING  | the canary completes                           | DRAINING | goes on        |
 //! | PROBING  | a shared failure                               | CLOSED   | the same       |
 //! | PROBING  | the canary fails for anything that says nothing of this gate | PROBING | goes on |
@@ -14,6 +15,7 @@
 //! | DRAINING | a shared failure                               | CLOSED   | the same       |
 //! | DRAINING | the backlog is gone                            | OPEN     | ends           |
 //! | PROBING, DRAINING | a person closes                       | CLOSED   | the same       |
+//! | CLOSED, to reset  | a person closes                       | CLOSED   | the same       |
 //! | not OPEN | a person opens without a canary                | OPEN     | ends           |
 //! | any      | a shared failure admitted before the opening   | as it is | joins the old  |
 //!
@@ -27,7 +29,8 @@
 //! event may come twice or late, and a crash between the two writes loses nothing.
 //!
 //! Promises: one closing is one incident, each failure is counted in exactly one of them, and
-//! a straggler moves nothing (G5); what opens is a person, and what follows that opening (G3);
+//! a straggler moves nothing (G5); what opens is a person, now or by a word given beforehand
+//! that leads to a canary only ([`resets_at`]), and what follows that opening (G3);
 //! opening goes through a canary unless a person says otherwise (G4). "Counted once" reaches
 //! as far back as a record keeps single failures, see [`Incident::KEPT_MAX`]. While a gate is
 //! OPEN its record keeps what may still close it; what no longer can was never an incident.
@@ -40,6 +43,7 @@ mod failure;
 mod home;
 mod person;
 mod record;
+mod reset;
 #[cfg(test)]
 mod stories;
 
@@ -47,6 +51,7 @@ pub use canary::{CompletedSeen, UNDECIDED_AFTER, on_backlog_gone, on_canary_late
 pub use failure::{FailureSeen, on_failure};
 pub use home::{Home, Misplaced, counted_before, home};
 pub use person::{PersonCloses, PersonOpens, Refusal, close, open};
+pub use reset::{NAMED_MAX, on_reset_due, resets_at};
 
 use domain::{Actor, Admission, Cause, Epoch, Gate, GateName, GateState, Incident, Timestamp};
 
@@ -85,7 +90,7 @@ pub enum Told {
     /// A failure was counted, and so many distinct tasks of those needed to close have now
     /// failed for its cause; `of` 0 for never.
     Counted { tasks: u32, of: u32 },
-    /// A person opened the gate: one canary.
+    /// A person opened the gate, now or beforehand: one canary.
     Probing,
     /// So many canaries of this opening proved nothing; the next one may try.
     CanaryFailed { failed: u32 },
@@ -115,6 +120,7 @@ pub fn first(name: GateName, by: &str, stamp: &Stamp<'_>) -> Gate {
         remedy: stamp.remedy.to_owned(),
         canaries_failed: 0,
         without_canary: false,
+        resets: Vec::new(),
     }
 }
 
@@ -187,6 +193,7 @@ fn closed(gate: &Gate, cause: Cause, by: Actor, note: String, stamp: &Stamp<'_>)
 fn opened(gate: &Gate, by: Actor, note: String, stamp: &Stamp<'_>) -> Gate {
     let mut opened = next(gate, GateState::Open, by, note, stamp);
     opened.causes = Vec::new();
+    opened.resets = Vec::new();
     opened.trigger = None;
     opened.canaries_failed = 0;
     opened

@@ -17,7 +17,7 @@
 //! chain, which has moved on. So no day sees more than its budget, nor do all of them together,
 //! as long as no attempt costs more than was held for it; and nothing is held for ever (M4).
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use domain::{Budget, Key, MicroUsd, Outcome, Phase, TaskState, Timestamp, UsdHold, UsdSpending};
 
@@ -162,6 +162,13 @@ impl fmt::Display for Oversized {
         let Oversized { needs, limit, a_day } = self;
         let span = if *a_day { "a day" } else { "in all" };
         write!(f, "one attempt may cost {needs}, more than the whole budget of {limit} {span}")
+    }
+}
+
+impl Reached {
+    /// Until there is something left again; `None` while only a person can see to that.
+    pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
+        self.day.map(|_| now.next_day().since(now))
     }
 }
 

@@ -26,6 +26,7 @@ fn job() -> impl Strategy<Value = Job> {
         1 => (0usize..2).prop_map(|gate| Job::Late { gate }),
         3 => (0usize..2, prop_oneof![3 => Just(0), 1 => 1u64..8])
             .prop_map(|(gate, opening)| Job::Gone { gate, opening }),
+        4 => (0usize..2).prop_map(|gate| Job::Reset { gate }),
     ]
 }
 
@@ -35,7 +36,7 @@ fn reopened(keeper: usize, gate: usize) -> [Act; 4] {
     [
         Act::Order { keeper, job },
         Act::Begin { kind: 1 - gate, task: 0, lag: 0 },
-        Act::Finish { attempt: 0, cause: None },
+        Act::Finish { attempt: 0, cause: None, named: None },
         Act::Deliver { keeper, event: 0 },
     ]
 }
@@ -44,6 +45,10 @@ fn reopened(keeper: usize, gate: usize) -> [Act; 4] {
 fn act() -> impl Strategy<Value = Vec<Act>> {
     let keeper = 0usize..3;
     let cause = prop_oneof![2 => Just(None), 5 => (0..CAUSES.len()).prop_map(Some)];
+    let named = prop_oneof![
+        3 => Just(None),
+        3 => prop_oneof![Just(0), Just(1), Just(700)].prop_map(Some),
+    ];
     let begin = (0usize..2, 0usize..4, prop_oneof![4 => Just(0usize), 1 => 1usize..4])
         .prop_map(|(kind, task, lag)| Act::Begin { kind, task, lag });
     let whole = |keeper: usize, first: Act| {
@@ -55,8 +60,10 @@ fn act() -> impl Strategy<Value = Vec<Act>> {
     let deliver = |(keeper, event)| Act::Deliver { keeper, event };
     prop_oneof![
         5 => begin.prop_map(|act| vec![act]),
-        5 => (back(), cause)
-            .prop_map(|(attempt, cause)| vec![Act::Finish { attempt, cause }]),
+        5 => (back(), cause, named).prop_map(|(attempt, cause, named)| {
+            vec![Act::Finish { attempt, cause, named }]
+        }),
+        1 => any::<bool>().prop_map(|resets| vec![Act::Apply { resets }]),
         4 => (keeper.clone(), back()).prop_map(move |of| vec![deliver(of)]),
         6 => (keeper.clone(), back()).prop_map(move |of| whole(of.0, deliver(of))),
         1 => (keeper.clone(), job()).prop_map(|(keeper, job)| vec![Act::Order { keeper, job }]),
@@ -71,6 +78,37 @@ fn act() -> impl Strategy<Value = Vec<Act>> {
     ]
 }
 
+/// The relay closes again and again for what may pass by itself, and is asked whether it has;
+/// what is done is mostly done to its end.
+fn act_of_resets() -> impl Strategy<Value = Vec<Act>> {
+    let whole = |keeper: usize, first: Act| {
+        let steps = (0..9).map(move |_| Act::Step { keeper });
+        std::iter::once(first).chain(steps).collect::<Vec<Act>>()
+    };
+    let order = move |job: Job| whole(0, Act::Order { keeper: 0, job });
+    let named = prop_oneof![1 => Just(None), 2 => Just(Some(1)), 2 => Just(Some(700))];
+    let fails = (0usize..4, 0usize..2, named).prop_map(move |(task, cause, named)| {
+        let begun = Act::Begin { kind: 1, task, lag: 0 };
+        let finished = Act::Finish { attempt: 0, cause: Some(cause), named };
+        [vec![begun, finished], whole(0, Act::Deliver { keeper: 0, event: 0 })].concat()
+    });
+    let open = Job::Open { gate: 0, without_canary: false, accept_all: false, note: true };
+    prop_oneof![
+        6 => fails,
+        1 => (0usize..4).prop_map(|task| vec![Act::Begin { kind: 1, task, lag: 0 }]),
+        1 => (0usize..3).prop_map(|attempt| vec![Act::Finish { attempt, cause: None, named: None }]),
+        2 => (0usize..3).prop_map(move |event| whole(0, Act::Deliver { keeper: 0, event })),
+        6 => Just(order(Job::Reset { gate: 0 })),
+        1 => Just(vec![Act::Order { keeper: 1, job: Job::Reset { gate: 0 } }]),
+        1 => Just(order(open)),
+        1 => Just(order(Job::Close { gate: 0 })),
+        1 => Just(order(Job::Gone { gate: 0, opening: 0 })),
+        2 => any::<bool>().prop_map(|resets| vec![Act::Apply { resets }]),
+        1 => Just(vec![Act::Step { keeper: 1 }; 3]),
+        4 => prop_oneof![Just(1u64), Just(700)].prop_map(|secs| vec![Act::Pass { secs }]),
+    ]
+}
+
 /// Looks at each gate message as it is stored, and at the records after every step.
 struct Witness {
     looked_at: usize,
@@ -80,12 +118,16 @@ impl Witness {
     fn look(&mut self, world: &World) {
         for at in self.looked_at..world.log.len() {
             let stored = &world.log[at];
+            if stored.gate.name.is_config() {
+                continue;
+            }
             let earlier = world.log[..at].iter().map(|stored| &stored.gate);
             let Some(before) = earlier.clone().rfind(|gate| gate.name == stored.gate.name) else {
                 continue;
             };
             the_chain_is_gapless(at as u64, before, &stored.gate);
             only_a_person_opens(world, before, stored);
+            what_opens_by_itself_was_allowed(world, at, before, stored);
             an_opening_begins_with_a_canary(before, stored);
             one_closing_is_one_incident(before, &stored.gate);
             nothing_closes_without_cause(world, before, stored);
@@ -117,12 +159,42 @@ fn only_a_person_opens(world: &World, before: &Gate, stored: &Stored) {
         Event::Failed(_) => false,
     });
     let gone = matches!(job, Some(Job::Gone { .. }));
+    let reset = matches!(job, Some(Job::Reset { .. }));
     match (before.state, gate.state) {
+        (GateState::Closed, GateState::Probing) if reset => (),
         (_, GateState::Closed) | (GateState::Probing, GateState::Probing) => (),
         (GateState::Probing, GateState::Draining) => assert!(proved, "unproved: {gate:?}"),
         (GateState::Draining, GateState::Open) => assert!(gone || by_person, "{gate:?}"),
         _ => assert!(by_person, "from {:?} by itself: {gate:?}", before.state),
     }
+}
+
+/// G3: what leads to a canary without a person being asked is what one allowed before the gate
+/// closed for it, and allows still; no person has closed the gate since it was last open.
+fn what_opens_by_itself_was_allowed(world: &World, at: usize, before: &Gate, stored: &Stored) {
+    let Stored { job: Some(Job::Reset { .. }), gate } = stored else { return };
+    let allows = |at: usize| {
+        let config = world.log[..at].iter().rfind(|stored| stored.gate.name.is_config());
+        config.map_or(1, |stored| stored.gate.epoch.get())
+    };
+    assert_eq!((before.state, gate.state), (GateState::Closed, GateState::Probing));
+    for cause in &before.causes {
+        let cited = before.resets.iter().find(|reset| reset.cause == *cause);
+        let cited = cited.unwrap_or_else(|| panic!("{cause} was not allowed: {before:?}"));
+        assert!(gate.note.contains(&cited.by) && gate.note.contains(cause.as_str()), "{gate:?}");
+        let first = world.log.iter().position(|stored| {
+            let Gate { name, incident, resets, .. } = &stored.gate;
+            (name, *incident) == (&gate.name, gate.incident) && resets.contains(cited)
+        });
+        assert_eq!(allows(first.unwrap()), cited.version, "not in force as it closed: {cited:?}");
+        assert!(world.allowed.contains(&cited.version), "{cited:?} says no such thing");
+        assert!(world.allowed.contains(&allows(at)), "taken back: {gate:?}");
+    }
+    let closed = world.log[..at].iter().rev().map(|stored| &stored.gate);
+    let mut closed = closed.filter(|it| it.name == gate.name);
+    let person = closed.by_ref().take_while(|it| it.state == GateState::Closed);
+    let by_person = |it: &Gate| matches!(it.by, Actor::Person(_));
+    assert!(!person.into_iter().any(by_person), "a person has closed it: {gate:?}");
 }
 
 /// G4: PROBING comes first, unless the person said otherwise and accepted every cause.
@@ -253,6 +325,21 @@ proptest! {
     #[test]
     fn keeps_its_promises(history in prop::collection::vec(act(), 0..120)) {
         let mut world = World::new();
+        let mut witness = Witness { looked_at: 0 };
+        for act in history.iter().flatten() {
+            world.act(act);
+            witness.look(&world);
+        }
+        world.settle(|world| witness.look(world));
+        every_failure_is_counted_where_it_belongs(&world);
+        a_spent_canary_makes_room(&world);
+    }
+
+    /// The same, where a person allows of some causes that they pass by themselves, now and then.
+    #[test]
+    fn keeps_what_was_allowed(history in prop::collection::vec(act_of_resets(), 0..60)) {
+        let mut world = World::new();
+        world.act(&Act::Apply { resets: true });
         let mut witness = Witness { looked_at: 0 };
         for act in history.iter().flatten() {
             world.act(act);

@@ -253,6 +253,7 @@ fn task_state(attempt: u32, phase: Phase) -> TaskState {
         phase,
         newest: Cost::ZERO,
         credential: None,
+        resets_at: None,
     }
 }
 

@@ -121,6 +121,7 @@ fn link(task: usize, attempt: u32, phase: Phase) -> TaskState {
         phase,
         newest: Cost::ZERO,
         credential: None,
+        resets_at: None,
     }
 }
 

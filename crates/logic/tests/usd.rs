@@ -48,6 +48,7 @@ fn chain(task: u8, attempt: u32, phase: Phase) -> TaskState {
         cost: Cost::ZERO,
         newest: Cost::ZERO,
         credential: None,
+        resets_at: None,
         admitted: Vec::new(),
         canary: Vec::new(),
         task: None,

@@ -17,6 +17,7 @@ mod prices;
 mod prompts;
 mod providers;
 mod queueing;
+mod resets;
 mod section;
 mod sensors;
 mod spend;
@@ -72,6 +73,7 @@ pub fn load(path: &str, text: &str) -> Result<(Config, Vec<Warning>), Vec<Proble
     providers::gates_exist(&providers, &gates, &mut notes);
     spend::check(&budgets, &kinds, &gates, payer.as_ref(), &mut notes);
     models::agree(&kinds, &prices, &providers, &mut notes);
+    let places = resets::places(&gates);
     let config = Config {
         version: 0,
         kinds: kinds.into_iter().filter_map(|(name, kind)| Some((name, kind.config?))).collect(),
@@ -85,6 +87,7 @@ pub fn load(path: &str, text: &str) -> Result<(Config, Vec<Warning>), Vec<Proble
             .collect(),
         prices: prices.into_iter().map(|(model, price)| (model, price.config)).collect(),
     };
+    resets::check(&config, &places, &mut notes);
     if notes.any_problem() {
         Err(notes.into_problems())
     } else {

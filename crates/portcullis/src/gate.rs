@@ -11,6 +11,7 @@ mod drain;
 mod history;
 mod list;
 mod open;
+mod resets;
 mod show;
 
 pub(crate) use show::field;

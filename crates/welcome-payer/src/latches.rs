@@ -301,6 +301,7 @@ mod tests {
             admitted: Vec::new(),
             canary: Vec::new(),
             credential: None,
+            resets_at: None,
             begun: None,
             created: None,
         }
@@ -320,6 +321,7 @@ mod tests {
             phase,
             newest: Cost::ZERO,
             credential: None,
+            resets_at: None,
         }
     }
 

@@ -168,6 +168,7 @@ mod tests {
             remedy: String::new(),
             canaries_failed: 0,
             without_canary: false,
+            resets: Vec::new(),
         }
     }
 

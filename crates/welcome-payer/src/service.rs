@@ -5,6 +5,7 @@ use fleet::store::Versioned;
 use kit::Clock;
 use logic::payment::{Mode, Order, Session, carry_on, plan};
 use wire::{
+    event::AttemptTold,
     message::{Latch, RunRequest},
     subject,
 };
@@ -184,8 +185,8 @@ fn nothing(tools: &Tools) -> domain::Wallet {
 
 /// Holds this payer back from the gate that a shared failure will close, until it is answered.
 fn latch(desk: &Desk, request: &RunRequest, outcome: &Outcome) {
-    let (Outcome::Failed { cause, evidence, cost, .. }
-    | Outcome::Unknown { cause, evidence, cost, .. }) = outcome
+    let (Outcome::Failed { cause, evidence, retry_after, cost }
+    | Outcome::Unknown { cause, evidence, retry_after, cost }) = outcome
     else {
         return;
     };
@@ -197,6 +198,7 @@ fn latch(desk: &Desk, request: &RunRequest, outcome: &Outcome) {
     let Some(admission) = admission.filter(|_| 0 < tasks) else { return };
     let (epoch, since) = (admission.epoch, desk.fleet.clock.now());
     let failed = told::failed(request, cause, evidence, *cost, &gate, since);
+    let failed = AttemptTold { resets_at: retry_after.map(|wait| since.after(wait)), ..failed };
     desk.latches.latch(Latch { gate, epoch, event: failed.id(), since }, failed);
 }
 

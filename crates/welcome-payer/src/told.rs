@@ -117,6 +117,7 @@ pub(crate) async fn failure(
         effect: String::new(),
         cost: Cost::ZERO,
         credential: None,
+        resets_at: None,
         canary: Vec::new(),
         begun: None,
         created: None,
@@ -154,6 +155,7 @@ pub(crate) fn failed(
         admitted: request.admitted.clone(),
         canary: Vec::new(),
         credential: None,
+        resets_at: None,
         begun: None,
         created: None,
     }

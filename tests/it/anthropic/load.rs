@@ -66,6 +66,37 @@ async fn without_a_key_neither() {
     never_falls_back(false).await;
 }
 
+/// G3, W2: a limit that names its end closes the gate where the configuration says so, and where a
+/// person allowed it one canary goes at that time: nobody is asked, no other credential is tried,
+/// and what waits does not meet the limit task by task.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_names_its_end() {
+    let bench = Bench::set(true).await;
+    let cause = "cause = \"anthropic.rate-limited\"";
+    let allowed = format!(
+        "[gates.anthropic]\ncloses_on = [{{ {cause}, tasks = 1 }}]\n\
+         resets = [{{ {cause}, note = \"the API says when\" }}]"
+    );
+    let toml = bench.toml(bench.sandbox.url()).replace("[gates.anthropic]", &allowed);
+    bench.world.apply(&toml).await;
+    bench.control("faults", json!({"rate_limited": 4, "retry_after_secs": 1})).await;
+    let _keeper = bench.gatekeeper().await;
+    let _fleet = bench.dispatchers(1, "2");
+    bench.queue(names("limited", 10)).await;
+    bench.completed(names("limited", 10)).await;
+    let opened = bench.world.gate_is("anthropic", GateState::Open).await;
+    assert_eq!(opened.incident, 1);
+    let told = bench.failures().await;
+    assert_eq!(told, vec![("anthropic.rate-limited".to_owned(), false); 4]);
+    let probing = bench.world.events("event.gate.probing.>").await;
+    assert!((1..=4).contains(&probing.len()), "{probing:?}");
+    for event in &probing {
+        let said = &event["data"]["resets"][0];
+        assert_eq!((&event["data"]["by"], &said["by"]), (&json!("gatekeeper"), &json!("tester")));
+    }
+    assert_eq!(bench.of("api-key").await["calls"].as_u64().unwrap_or(0), 0, "the key is not asked");
+}
+
 /// M2, M4: what was cut off may have been billed: it is unknown, nobody is charged, and the most
 /// that it can have cost is booked. What cannot be read was billed, and is booked so too.
 #[tokio::test(flavor = "multi_thread")]

@@ -108,6 +108,9 @@ async fn what_is_spent_in_all_is_spent() {
     let closed = closed_for(&job, "budget", "budget.reached").await;
     let evidence = &closed.trigger.as_ref().unwrap().evidence;
     assert!(evidence.contains("in all: 1000 sats, 950 sats spent"), "{evidence}");
+    let told = job.world.events("event.failure.welcome.budget.reached").await;
+    let named = told.iter().find_map(|event| event["data"].get("resets_at"));
+    assert_eq!(named, None, "no day gives it back: {told:?}");
     open(&job, "budget").await;
     super::bench::told(&job, "event.gate.closed.budget", 2).await;
     let again = job.world.gate_is("budget", GateState::Closed).await;

@@ -304,6 +304,7 @@ mod tests {
             remedy: String::new(),
             canaries_failed: 0,
             without_canary: false,
+            resets: Vec::new(),
         };
         let check = |canary: bool, epoch, now: &Gate, expected: bool| {
             let claimed = TaskState {
@@ -319,6 +320,7 @@ mod tests {
                 phase: Phase::Completed { effect: String::new() },
                 newest: Cost::ZERO,
                 credential: None,
+                resets_at: None,
             };
             let held = not_let_through(&claimed, [relay.clone()], |_| Some(now.clone()));
             assert_eq!(held.is_none(), expected, "admitted under {epoch}, now {now:?}");

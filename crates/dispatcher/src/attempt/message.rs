@@ -116,6 +116,7 @@ fn parked(desk: &Desk, kind: &Kind, about: &str, cause: Cause, evidence: String)
         admitted: Vec::new(),
         canary: Vec::new(),
         credential: None,
+        resets_at: None,
         begun: None,
         created: None,
     }

@@ -46,7 +46,7 @@ impl Errand {
                     self.holds.store(held, Ordering::Relaxed);
                     let link = Versioned { value: claim.state, seq };
                     let claimed = Claimed::new(link, kind.lease, sent);
-                    let answer = self.run(config, kind, claimed, refused(&money)).await;
+                    let answer = self.run(config, kind, claimed, self.refused(&money)).await;
                     return ControlFlow::Break(answer);
                 }
                 Ok(Cas::Lost) if held && claim.with.is_empty() => match self.read_chain().await {
@@ -116,20 +116,25 @@ impl Errand {
             self.write(&ending.state, last).await
         }
     }
-}
 
-/// How an attempt ends for which there is no money: before it has begun.
-fn refused(money: &Money) -> Option<Outcome> {
-    let (cause, evidence) = match money {
-        Money::Reached(reached) => ("budget.reached", reached.to_string()),
-        Money::Oversized(oversized) => ("task.invalid", oversized.to_string()),
-        Money::Unknown => {
-            let evidence = "there is a budget of dollars, and what this may cost is not known: \
-                            set `cost_max` for the kind";
-            ("task.invalid", evidence.to_owned())
-        }
-        Money::Free | Money::Held(_) | Money::Busy => return None,
-    };
-    let cause = Cause::known(cause);
-    Some(Outcome::Failed { cause, evidence, retry_after: None, cost: Cost::ZERO })
+    /// How an attempt ends for which there is no money: before it has begun. A day's budget says
+    /// when there is some again.
+    fn refused(&self, money: &Money) -> Option<Outcome> {
+        let mut retry_after = None;
+        let (cause, evidence) = match money {
+            Money::Reached(reached) => {
+                retry_after = reached.retry_after(self.desk.fleet.clock.now());
+                ("budget.reached", reached.to_string())
+            }
+            Money::Oversized(oversized) => ("task.invalid", oversized.to_string()),
+            Money::Unknown => {
+                let evidence = "there is a budget of dollars, and what this may cost is not known: \
+                                set `cost_max` for the kind";
+                ("task.invalid", evidence.to_owned())
+            }
+            Money::Free | Money::Held(_) | Money::Busy => return None,
+        };
+        let cause = Cause::known(cause);
+        Some(Outcome::Failed { cause, evidence, retry_after, cost: Cost::ZERO })
+    }
 }

@@ -167,6 +167,7 @@ mod tests {
             task: None,
             newest: Cost::ZERO,
             credential: None,
+            resets_at: None,
             phase: Phase::Claimed(claim),
         }
     }

@@ -75,6 +75,7 @@ mod tests {
             }),
             newest: Cost::ZERO,
             credential: None,
+            resets_at: None,
         }
     }
 

@@ -114,5 +114,6 @@ pub fn unclaimed(task: &Task, now: Timestamp) -> TaskState {
         phase: Phase::Returned { gate: None, cause: None, due: now },
         newest: domain::Cost::ZERO,
         credential: None,
+        resets_at: None,
     }
 }

@@ -186,6 +186,7 @@ fn begin(delivered: &Delivered, base: &TaskState) -> Step {
         task: None,
         newest: domain::Cost::ZERO,
         credential: None,
+        resets_at: None,
         phase: Phase::Claimed(claim),
         ..base.clone()
     };

@@ -68,7 +68,7 @@ pub fn on_outcome(claimed: &TaskState, outcome: &Outcome, terms: &Terms) -> Endi
         Outcome::Completed { effect, cost } => attempt.costing(*cost).completed(effect, *cost),
         Outcome::Failed { cause, evidence, retry_after, cost } => {
             let trouble = Trouble { cause, evidence, retry_after: *retry_after, cost: *cost };
-            let attempt = attempt.costing(*cost);
+            let attempt = attempt.costing(*cost).stating(*retry_after);
             match terms.blame {
                 Blame::Own => attempt.charge(&trouble, terms),
                 Blame::Shared { gate, tasks, .. } if 0 < *tasks => {
@@ -79,7 +79,7 @@ pub fn on_outcome(claimed: &TaskState, outcome: &Outcome, terms: &Terms) -> Endi
         }
         Outcome::Unknown { cause, evidence, retry_after, cost } => {
             let trouble = Trouble { cause, evidence, retry_after: *retry_after, cost: *cost };
-            attempt.costing(*cost).unknown(&trouble, terms)
+            attempt.costing(*cost).stating(*retry_after).unknown(&trouble, terms)
         }
         Outcome::Held { gate, why } => attempt.held(gate.clone(), why, terms),
         Outcome::Moot { why } => attempt.moot(why),
@@ -129,6 +129,7 @@ impl Attempt {
             state.canary.clear();
             state.newest = Cost::ZERO;
             state.credential = None;
+            state.resets_at = None;
         }
         Attempt { state, toll: Toll::Nothing }
     }
@@ -136,6 +137,12 @@ impl Attempt {
     fn costing(mut self, cost: Cost) -> Self {
         self.state.cost = self.state.cost.plus(cost);
         self.state.newest = cost;
+        self
+    }
+
+    /// Keeps the time at which whoever refused says that it works again.
+    fn stating(mut self, retry_after: Option<Duration>) -> Self {
+        self.state.resets_at = retry_after.map(|wait| self.state.at.after(wait));
         self
     }
 
@@ -237,10 +244,13 @@ impl Attempt {
         self.ending(Phase::Dead { cause: cause.clone() }, vec![failed, dead], Then::Ack)
     }
 
+    /// Where this one failure closes the gate, the gate keeps what the other side asked to wait:
+    /// the task itself must not sleep through an opening.
     fn share(self, trouble: &Trouble, gate: &GateName, terms: &Terms) -> Ending {
         let latch = self.latch(gate);
         let failed = self.report(trouble.failed(false, Some(gate.clone())));
-        let wait = terms.delay(self.uncharged(), trouble.retry_after);
+        let closes = matches!(terms.blame, Blame::Shared { tasks: 1, .. });
+        let wait = terms.delay(self.uncharged(), trouble.retry_after.filter(|_| !closes));
         let phase = Phase::Returned {
             gate: Some(gate.clone()),
             cause: Some(trouble.cause.clone()),

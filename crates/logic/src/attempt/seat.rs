@@ -315,6 +315,7 @@ mod tests {
                         phase: Phase::Claimed(claim),
                         newest: domain::Cost::ZERO,
                         credential: None,
+                        resets_at: None,
                     }));
                 }
             }

@@ -88,6 +88,7 @@ fn state(given: &str) -> Option<TaskState> {
         phase,
         newest: Cost::ZERO,
         credential: None,
+        resets_at: None,
     })
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use domain::{
-    Actor, Admission, Blame, Cause, Gate, GateName, GateState, Incident, Key, Kind, SourceKey,
-    Timestamp, Trigger,
+    Actor, Admission, Blame, Cause, Gate, GateName, GateState, Incident, Key, Kind, Reset,
+    SourceKey, Timestamp, Trigger,
 };
 
 use super::{
@@ -31,6 +31,11 @@ pub struct FailureSeen {
     pub canary: Vec<GateName>,
     pub at: Timestamp,
     pub evidence: String,
+    /// When it will have passed, by the word of whoever refused.
+    pub resets_at: Option<Timestamp>,
+    /// What a person allowed of this cause and the gate that is blamed, by the configuration
+    /// that it is judged by.
+    pub reset: Option<Reset>,
 }
 
 impl FailureSeen {
@@ -149,7 +154,17 @@ fn closed_by(gate: &Gate, seen: &FailureSeen, stamp: &Stamp<'_>) -> Gate {
     let note = format!("{} failed: {}", seen.source_key, seen.cause);
     let mut closed = closed(gate, seen.cause.clone(), Actor::Gatekeeper, note, stamp);
     closed.trigger = Some(trigger(seen));
+    cite(&mut closed, seen);
     closed
+}
+
+/// The closing keeps what was allowed of a cause as that joined; what is applied later is of no
+/// use to it.
+fn cite(closed: &mut Gate, seen: &FailureSeen) {
+    let reset = seen.reset.iter().filter(|reset| reset.cause == seen.cause);
+    let cited = |cause: &Cause| closed.resets.iter().any(|known| known.cause == *cause);
+    let new: Vec<Reset> = reset.filter(|reset| !cited(&reset.cause)).cloned().collect();
+    closed.resets.extend(new);
 }
 
 /// The closing goes on for one more cause; what began it stays on the message.
@@ -157,6 +172,7 @@ fn with_cause(gate: &Gate, seen: &FailureSeen, stamp: &Stamp<'_>) -> Gate {
     let note = format!("{} failed too: {}", seen.source_key, seen.cause);
     let mut closed = closed(gate, seen.cause.clone(), Actor::Gatekeeper, note, stamp);
     closed.trigger = gate.trigger.clone();
+    cite(&mut closed, seen);
     closed
 }
 

@@ -61,6 +61,8 @@ pub enum Refusal {
 ///
 /// Without a gatekeeper alive, the command line writes this decision itself.
 ///
+/// A CLOSED gate that could reset is closed by them once more: then it no longer can.
+///
 /// # Errors
 ///
 /// The command says too little, or the gate is closed already.
@@ -72,21 +74,27 @@ pub fn close(
 ) -> Result<Decision, Refusal> {
     check(gate, &command.by, &command.note)?;
     let by = Actor::Person(command.by.clone());
-    if gate.state == GateState::Closed {
+    // One that could open again by a word given beforehand is closed for good.
+    if gate.state == GateState::Closed && gate.resets.is_empty() {
         let (gate, since, by) = (gate.name.to_string(), gate.since, gate.by.clone());
         return Err(Refusal::AlreadyClosed { gate, since, by });
     }
     let cause = command.cause.clone().or_else(|| "person.closed".parse().ok());
-    let closed = match cause {
+    let mut closed = match cause {
         Some(cause) => closed(gate, cause, by, command.note.clone(), stamp),
         None => next(gate, GateState::Closed, by, command.note.clone(), stamp),
     };
+    closed.resets = Vec::new();
+    if gate.state == GateState::Closed {
+        closed.trigger = gate.trigger.clone();
+    }
     let empty = || Incident::new(closed.name.clone(), closed.incident);
     let incident = record.is_none().then(empty);
     Ok(Decision { gate: Some(closed), incident, told: vec![Told::Closed] })
 }
 
-/// Decides a person's opening: the only way out of CLOSED (G3). `record` is the standing
+/// Decides a person's opening: but for a word given beforehand, see [`on_reset_due`], the only
+/// way out of CLOSED (G3). `record` is the standing
 /// incident, `None` if it was never written.
 ///
 /// # Errors

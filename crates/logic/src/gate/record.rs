@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use domain::{Cause, Incident, JoinedFailure, Key, Timestamp};
 
-use super::FailureSeen;
+use super::{FailureSeen, reset::word};
 
 /// The failures that came first stay in a full record, since they show how it began. Behind
 /// them the oldest make room, so that what may still be repeated is still recognised.
@@ -54,7 +54,7 @@ pub(super) fn gathered(
 pub(super) fn joined(record: &Incident, seen: &FailureSeen, straggler: bool) -> Incident {
     let mut record = record.clone();
     if Incident::KEPT_MAX <= record.failures.len() {
-        record.failures.remove(FIRST_KEPT);
+        record.failures.remove(oldest_to_spare(&record));
         record.more = record.more.saturating_add(1);
     }
     record.failures.push(JoinedFailure {
@@ -66,8 +66,22 @@ pub(super) fn joined(record: &Incident, seen: &FailureSeen, straggler: bool) -> 
         at: seen.at,
         straggler,
         evidence: seen.evidence.clone(),
+        resets_at: seen.resets_at,
     });
     record
+}
+
+/// The oldest failure behind the first ones that does not name the latest time for its cause:
+/// a gate that resets goes by that.
+fn oldest_to_spare(record: &Incident) -> usize {
+    let latest = |cause: &Cause| {
+        let alike = record.failures.iter().filter(|failure| failure.cause == *cause);
+        alike.filter_map(word).max()
+    };
+    let mut behind = record.failures.iter().enumerate().skip(FIRST_KEPT);
+    let spare = behind
+        .find(|(_, failure)| word(failure).is_none_or(|at| latest(&failure.cause) != Some(at)));
+    spare.map_or(FIRST_KEPT, |(at, _)| at)
 }
 
 /// The most distinct tasks that failed for the cause of `seen` in any stretch of `within`

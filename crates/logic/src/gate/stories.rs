@@ -10,6 +10,7 @@ use domain::{
 use super::*;
 
 mod again;
+mod resets;
 
 struct Story {
     log: Vec<Gate>,
@@ -63,9 +64,21 @@ impl Story {
                 on_canary_late(&gate, &canary_record(&words), under_way, &stamp)
             }
             "gone" => on_backlog_gone(&gate, epoch(words[2]), &stamp),
+            "reset" => {
+                let record = self.record(gate.incident);
+                let Some(due) = resets_at(&gate, &record) else {
+                    return format!("{} a person is asked", words[0]);
+                };
+                if stamp.now < due {
+                    return format!("{} not before {}", words[0], due.as_millis() / 1_000);
+                }
+                on_reset_due(&gate, &record, &resets::allowing(&words[2..]), &stamp)
+            }
             "closes" => {
                 let (by, note) = (words[2].to_owned(), words[3..].join(" "));
-                let command = PersonCloses { by, note, cause: None };
+                let cause = words.iter().find_map(|word| word.strip_prefix("cause="));
+                let cause = cause.map(|cause| cause.parse().unwrap());
+                let command = PersonCloses { by, note, cause };
                 match close(&gate, None, &command, &stamp) {
                     Ok(decision) => decision,
                     Err(refusal) => return format!("{} {refusal}", words[0]),
@@ -110,7 +123,9 @@ impl Story {
 ///
 /// Events: `fail <task> <cause> @<epoch> [canary]`, `done <task> @<epoch> [canary]`,
 /// `late <task> @<epoch>` (its canary began at second 0), `gone @<opening>`,
-/// `closes <who> <note>`, `opens <who> <note> [accept=<cause>]`.
+/// `closes <who> <note> [cause=<cause>]`, `opens <who> <note> [accept=<cause>]`. A failure may name
+/// the second at which it has passed, `named=<second>`, and be one that a person `allowed` to pass;
+/// `reset <cause> …` asks whether it has, while those causes are allowed.
 #[track_caller]
 fn check(story: &str, answer: &str) {
     let lines = |text: &str| -> Vec<String> {
@@ -161,6 +176,10 @@ fn failure(words: &[&str], at: Timestamp) -> FailureSeen {
         canary,
         at,
         evidence: "409".to_owned(),
+        resets_at: words
+            .iter()
+            .find_map(|word| Some(self::at(word.strip_prefix("named=")?.parse().ok()?))),
+        reset: words.contains(&"allowed").then(|| resets::allowed(words[3])),
     }
 }
 

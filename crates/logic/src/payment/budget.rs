@@ -13,7 +13,7 @@
 //! unresolved counts against every day until it ends: whatever the chain does with it, and
 //! whenever, no day sees more than its budget, nor do all of them together (M4).
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use domain::{Budget, Payment, PaymentStage as Stage, Reservation, Sats, Spending, Timestamp};
 
@@ -108,6 +108,13 @@ pub(super) fn counted(
         | Stage::Unknown(..) => return (payment, None),
     };
     (Payment { reserved: None, ..payment }, Some(next))
+}
+
+impl Reached {
+    /// Until there is something left again; `None` while only a person can see to that.
+    pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
+        self.day.map(|_| now.next_day().since(now))
+    }
 }
 
 impl fmt::Display for Reached {

@@ -168,7 +168,7 @@ impl Standing<'_> {
     fn reserve(&self, amount: Sats) -> Result<Spending, Outcome> {
         let unread = || told::held(None, "nobody has read what its kind has spent");
         let reserved = budget::reserve(self.purse.ok_or_else(unread)?, amount, self.now);
-        reserved.map_err(|reached| told::failed_for("budget.reached", reached.to_string()))
+        reserved.map_err(|reached| told::reached(&reached, self.now))
     }
 
     /// With a nonce that fits the chain as it is now, and not as it was when we started, and

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
-use domain::{Blame, Cause, Cost, Doubt, GateName, Outcome, Payment, Proof, Settlement};
+use domain::{Blame, Cause, Cost, Doubt, GateName, Outcome, Payment, Proof, Settlement, Timestamp};
 
+use super::budget::Reached;
 use crate::classify::{Answer, Failure};
 
 /// Blame as the rule set has it; whoever holds the configuration looks there first.
@@ -27,6 +28,12 @@ pub(super) fn failed(failure: &Failure) -> Outcome {
 pub(super) fn failed_for(word: &'static str, evidence: impl Into<String>) -> Outcome {
     let (cause, evidence) = (Cause::known(word), evidence.into());
     Outcome::Failed { cause, evidence, retry_after: None, cost: Cost::ZERO }
+}
+
+/// A budget has not enough left, until the day turns or for good.
+pub(super) fn reached(reached: &Reached, now: Timestamp) -> Outcome {
+    let (cause, evidence) = (Cause::known("budget.reached"), reached.to_string());
+    Outcome::Failed { cause, evidence, retry_after: reached.retry_after(now), cost: Cost::ZERO }
 }
 
 pub(super) fn unknown(

@@ -58,5 +58,6 @@ pub(crate) fn gate(epoch: Epoch, state: GateState) -> Gate {
         remedy: String::new(),
         canaries_failed: 0,
         without_canary: false,
+        resets: Vec::new(),
     }
 }

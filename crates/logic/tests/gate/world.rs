@@ -1,11 +1,14 @@
 //! A bus in miniature: one gate log, incident records, and gatekeepers that read, write and
 //! crash one step at a time. Every write is a compare-and-set, as on the real bus.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use domain::{
-    Admission, Canary, Cause, ClosePolicy, Config, Epoch, Gate, GateConfig, GateName, GateState,
-    Handler, Incident, Kind, KindConfig, SourceKey, Timestamp,
+    Admission, Blame, Canary, Cause, ClosePolicy, Config, Epoch, Gate, GateConfig, GateName,
+    GateState, Handler, Incident, Kind, KindConfig, Reset, ResetPolicy, SourceKey, Timestamp,
 };
 use logic::gate::{self, CompletedSeen, Decision, FailureSeen, Home, PersonCloses, PersonOpens};
 
@@ -18,9 +21,15 @@ pub(crate) enum Act {
         task: usize,
         lag: usize,
     },
+    /// It may name a time at which its cause has passed, in so many seconds.
     Finish {
         attempt: usize,
         cause: Option<usize>,
+        named: Option<u64>,
+    },
+    /// A person applies a configuration: with the resets of the relay or without.
+    Apply {
+        resets: bool,
     },
     /// A gatekeeper is given an event, perhaps not for the first time.
     Deliver {
@@ -49,6 +58,7 @@ pub(crate) enum Job {
     Close { gate: usize },
     Late { gate: usize },
     Gone { gate: usize, opening: u64 },
+    Reset { gate: usize },
 }
 
 #[derive(Clone, Debug)]
@@ -90,6 +100,8 @@ pub(crate) struct World {
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) events: Vec<Event>,
     pub(crate) now: Timestamp,
+    /// The versions of the configuration that allow the resets of the relay.
+    pub(crate) allowed: BTreeSet<u64>,
     keepers: Vec<Vec<(Job, Stage)>>,
 }
 
@@ -101,6 +113,9 @@ pub(crate) const CAUSES: [&str; 6] = [
     "target.invalid",
     "relay.rate-limited",
 ];
+
+/// What a person may allow of the relay.
+const RESETS: [&str; 2] = ["relay.nonce-conflict", "relay.unavailable"];
 
 impl World {
     pub(crate) fn new() -> Self {
@@ -114,6 +129,7 @@ impl World {
             attempts: Vec::new(),
             events: Vec::new(),
             now: Timestamp::from_millis(0),
+            allowed: BTreeSet::new(),
             keepers: vec![Vec::new(); 3],
         };
         for name in world.names.clone() {
@@ -139,9 +155,11 @@ impl World {
     pub(crate) fn act(&mut self, act: &Act) {
         match act {
             Act::Begin { kind, task, lag } => self.begin(*kind, *task, *lag),
-            Act::Finish { attempt, cause } if !self.attempts.is_empty() => {
-                self.finish(self.attempts.len() - 1 - attempt % self.attempts.len(), *cause);
+            Act::Finish { attempt, cause, named } if !self.attempts.is_empty() => {
+                let attempt = self.attempts.len() - 1 - attempt % self.attempts.len();
+                self.finish(attempt, *cause, *named);
             }
+            Act::Apply { resets } => self.apply(*resets),
             Act::Deliver { keeper, event } if !self.events.is_empty() => {
                 let event = self.events.len() - 1 - event % self.events.len();
                 let jobs = (0..2).map(|gate| (Job::Event { event, gate }, Stage::Read));
@@ -205,7 +223,22 @@ impl World {
         self.attempts.push(Attempt { task, kind, admitted, canary, event: None });
     }
 
-    fn finish(&mut self, index: usize, cause: Option<usize>) {
+    /// Behind the fence, like every move of a gate: what was decided by the configuration before
+    /// is decided again.
+    fn apply(&mut self, resets: bool) {
+        self.config.version += 1;
+        if resets {
+            self.allowed.insert(self.config.version);
+        }
+        let reset = |cause: &&str| ResetPolicy { cause: cause.parse().unwrap(), note: "n".into() };
+        let policies = RESETS.iter().filter(|_| resets).map(reset).collect();
+        self.config.gates.get_mut(&self.names[0]).unwrap().resets = policies;
+        let stamp = gate::Stamp { now: self.now, prev: self.head(), remedy: "" };
+        let gate = gate::config(self.config.version, "bob", &stamp);
+        self.log.push(Stored { job: None, gate });
+    }
+
+    fn finish(&mut self, index: usize, cause: Option<usize>, named: Option<u64>) {
         let attempt = &mut self.attempts[index];
         if attempt.event.is_some() {
             return;
@@ -230,6 +263,8 @@ impl World {
             canary,
             at: self.now,
             evidence: String::new(),
+            resets_at: named.map(|secs| self.now.after(Duration::from_secs(secs))),
+            reset: None,
         }));
     }
 
@@ -295,10 +330,12 @@ impl World {
         let decision = match job {
             Job::Event { event, .. } => match &self.events[*event] {
                 Event::Failed(seen) if !seen.concerns().contains(&gate.name) => return None,
-                Event::Failed(seen) => match gate::on_failure(gate, &record, seen, &stamp) {
-                    Ok(decision) => decision,
-                    Err(_) => return Some(Stage::Read),
-                },
+                Event::Failed(seen) => {
+                    match gate::on_failure(gate, &record, &self.judged(seen), &stamp) {
+                        Ok(decision) => decision,
+                        Err(_) => return Some(Stage::Read),
+                    }
+                }
                 Event::Completed(seen) => gate::on_completed(gate, seen, &stamp),
             },
             Job::Open { .. } => gate::open(gate, kept, &job.opens(gate, kept), &stamp).ok()?,
@@ -311,12 +348,49 @@ impl World {
                 let under_way = self.now.since(canary.begun);
                 gate::on_canary_late(gate, canary, under_way, &stamp)
             }
+            Job::Reset { .. } => {
+                let decision =
+                    gate::on_reset_due(gate, &record, &self.config.gates[&gate.name], &stamp);
+                if decision.gate.is_some() {
+                    self.every_word_is_kept(gate, &record);
+                }
+                decision
+            }
             Job::Gone { opening, .. } => {
                 let opening = if *opening == 0 { gate.opening } else { Epoch::new(*opening) };
                 gate::on_backlog_gone(gate, opening, &stamp)
             }
         };
         Some(Stage::Write { head, revision, decision })
+    }
+}
+
+impl World {
+    /// The failure with what the configuration in force allows of it.
+    fn judged(&self, seen: &FailureSeen) -> FailureSeen {
+        let Blame::Shared { gate, .. } = &seen.blame else { return seen.clone() };
+        let reset = self.config.reset(gate, &seen.cause).map(|policy| Reset {
+            cause: seen.cause.clone(),
+            version: self.config.version,
+            by: "bob".to_owned(),
+            note: policy.note.clone(),
+        });
+        FailureSeen { reset, ..seen.clone() }
+    }
+
+    /// A canary goes by a word given beforehand: of every failure for a cause of the closing, a
+    /// time was named that is not before it, for that cause, and every time named has come.
+    fn every_word_is_kept(&self, gate: &Gate, record: &Incident) {
+        for cause in &gate.causes {
+            let alike: Vec<_> =
+                record.failures.iter().filter(|failure| failure.cause == *cause).collect();
+            assert!(!alike.is_empty(), "nothing failed for {cause}: {gate:?}");
+            for failure in &alike {
+                let named = alike.iter().filter_map(|other| other.resets_at);
+                assert!(named.clone().any(|at| failure.at <= at), "disproved: {failure:?}");
+                assert!(named.clone().all(|at| at <= self.now), "too early: {record:?}");
+            }
+        }
     }
 }
 
@@ -327,7 +401,8 @@ impl Job {
             | Job::Open { gate, .. }
             | Job::Close { gate }
             | Job::Late { gate }
-            | Job::Gone { gate, .. } => *gate,
+            | Job::Gone { gate, .. }
+            | Job::Reset { gate } => *gate,
         }
     }
 

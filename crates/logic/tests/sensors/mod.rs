@@ -350,5 +350,6 @@ fn chain(end: End) -> TaskState {
         phase,
         newest: Cost::ZERO,
         credential: None,
+        resets_at: None,
     }
 }

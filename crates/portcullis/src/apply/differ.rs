@@ -65,6 +65,10 @@ fn settings(config: &Config) -> Settings {
             put(format!("gates.{gate}.closes_on"), vec![(policy.cause.as_str(), rule)]);
         }
     }
+    for (gate, config) in &config.gates {
+        let notes = config.resets.iter().map(|policy| (policy.cause.as_str(), policy.note.clone()));
+        put(format!("gates.{gate}.resets"), notes.collect());
+    }
     for (sensor, config) in &config.sensors {
         put(format!("sensors.{sensor}"), sensors::settings(config));
     }

@@ -4,6 +4,7 @@ use domain::{Cause, ClosePolicy, GateConfig, GateName, RULES};
 
 use super::{
     notes::Notes,
+    resets,
     section::{Section, Span},
     value::nearest,
 };
@@ -14,6 +15,8 @@ pub(super) struct GateRead {
     pub(super) config: GateConfig,
     /// Where each cause of `closes_on` stands.
     pub(super) causes: Vec<(Cause, Span)>,
+    /// The same of `resets`.
+    pub(super) resets: Vec<(Cause, Span)>,
 }
 
 const WITHIN: Duration = Duration::from_secs(600);
@@ -70,8 +73,12 @@ fn gate(section: &mut Section<'_>, notes: &mut Notes<'_>) -> GateRead {
         causes.push((close.cause.clone(), span));
         closes_on.push(close);
     }
-    let config = GateConfig { about, remedy, closes_on, drain_max };
-    GateRead { span: section.span.clone(), config, causes }
+    let (resets, places) = resets::read(section, notes)
+        .into_iter()
+        .map(|(policy, span)| (policy.clone(), (policy.cause, span)))
+        .unzip();
+    let config = GateConfig { about, remedy, closes_on, resets, drain_max };
+    GateRead { span: section.span.clone(), config, causes, resets: places }
 }
 
 fn policy_place(section: &Section<'_>) -> String {

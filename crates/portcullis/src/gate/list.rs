@@ -6,7 +6,10 @@ use kit::Clock;
 use serde_json::{Value, json};
 use wire::event::gate_json;
 
-use super::budget::{self, Account};
+use super::{
+    budget::{self, Account},
+    resets,
+};
 use crate::{
     look::{self, NOTHING, Pulse, Queues, Seen},
     out::Out,
@@ -65,6 +68,10 @@ impl Listing {
             table.row(vec![name.as_str().into(), state, since.into(), waits.into(), why.into()]);
             if let Some(gate) = seen.gate().filter(|gate| gate.state != GateState::Open) {
                 table.remark(format!("by {}: {}", gate.by, gate.note));
+                let resets = resets::told(gate, self.incidents.get(name), self.now);
+                if let Some(line) = resets.as_deref().and_then(|told| told.lines().next()) {
+                    table.remark(format!("by itself: {line}"));
+                }
                 for budget in self.budgets.get(name).into_iter().flatten() {
                     table.remark(budget.line());
                 }
@@ -133,6 +140,8 @@ impl Listing {
             let queued = kinds.iter().map(|kind| (kind.to_string(), json!(self.queues.of(kind))));
             object.insert("in_queue".to_owned(), Value::Object(queued.collect()));
             object.insert("latched".to_owned(), latched_object(&self.pulse, name, seen));
+            let at = resets::at(seen.gate(), incident);
+            object.insert("resets_at".to_owned(), json!(at.map(|at| at.to_string())));
             let budgets = self.budgets.get(name).map(Vec::as_slice).unwrap_or_default();
             object.insert("budgets".to_owned(), budget::objects(budgets));
         }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     budget::{self, Account},
     list::{incident_object, latched_object, seen_object},
+    resets,
 };
 use crate::{
     look::{self, Pulse, Queues, Seen},
@@ -73,6 +74,8 @@ impl Shown<'_> {
         standing(&mut text, gate, now);
         failures(&mut text, gate, self.incident.as_ref(), now);
         if gate.state != GateState::Open {
+            let resets = resets::told(gate, self.incident.as_ref(), now);
+            field(&mut text, "by itself", &resets.unwrap_or_default());
             field(&mut text, "remedy", &gate.remedy);
             if gate.state == GateState::Closed {
                 let open = format!("portcullis gate open {name} --note \"…\"");
@@ -105,6 +108,8 @@ impl Shown<'_> {
             let queued = kinds.iter().map(|kind| (kind.to_string(), json!(queues.of(kind))));
             object.insert("in_queue".to_owned(), Value::Object(queued.collect()));
             object.insert("latched".to_owned(), latched_object(pulse, name, seen));
+            let at = resets::at(seen.gate(), incident);
+            object.insert("resets_at".to_owned(), json!(at.map(|at| at.to_string())));
             object.insert("evidence".to_owned(), Value::Array(failures.collect()));
             object.insert("budgets".to_owned(), budget::objects(&self.budgets));
         }

@@ -323,6 +323,7 @@ mod tests {
             effect: String::new(),
             cost: Cost { micro_usd: domain::MicroUsd::new(20_000), tokens_in: 5, ..Cost::ZERO },
             credential: None,
+            resets_at: None,
             admitted: Vec::new(),
             canary: if failed { Vec::new() } else { vec!["anthropic".parse().unwrap()] },
             begun: Some(at(begun)),

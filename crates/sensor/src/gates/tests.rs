@@ -19,6 +19,7 @@ fn gate(name: &str, state: GateState) -> Gate {
         remedy: String::new(),
         canaries_failed: 0,
         without_canary: false,
+        resets: Vec::new(),
     }
 }
 
@@ -81,6 +82,7 @@ fn who_rests_is_no_canary() {
             phase,
             newest: Cost::ZERO,
             credential: None,
+            resets_at: None,
         };
         let at = |millis| rests(&state, Some(&probing), Timestamp::from_millis(millis));
         (at(9), at(10))

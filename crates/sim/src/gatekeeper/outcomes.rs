@@ -68,6 +68,8 @@ pub(super) fn failure(told: &Told, cause: &Cause, blame: domain::Blame) -> Failu
         canary: told.canary.clone(),
         at: told.at,
         evidence: told.evidence.clone(),
+        resets_at: None,
+        reset: None,
     }
 }
 

@@ -122,6 +122,7 @@ async fn count(world: &World, gate: &str, failures: &[AttemptTold]) {
             at: told.at,
             straggler: false,
             evidence: told.evidence.clone(),
+            resets_at: None,
         })
         .collect();
     let subject = subject::incident(&incident.gate, 1);

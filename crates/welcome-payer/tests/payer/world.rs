@@ -167,6 +167,7 @@ impl World {
             phase: Phase::Claimed(claim),
             newest: Cost::ZERO,
             credential: None,
+            resets_at: None,
         };
         let seq = last.map_or(0, |last| last.seq);
         let cas = store::compare_and_set(&self.bus, subject::STATE, &subject, &state, seq).await;
@@ -189,6 +190,7 @@ impl World {
             phase,
             newest: Cost::ZERO,
             credential: None,
+            resets_at: None,
         };
         let subject = subject::state(&task.kind, task.key());
         let cas = store::compare_and_set(&self.bus, subject::STATE, &subject, &state, seq).await;

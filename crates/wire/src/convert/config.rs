@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use domain::{
     Budget, ClosePolicy, Config, GateConfig, GateName, Kind, KindConfig, MicroUsd, OnUnknown,
-    PayerConfig, RetryBudget, Sats,
+    PayerConfig, ResetPolicy, RetryBudget, Sats,
 };
 
 use super::{
@@ -114,12 +114,17 @@ fn gate_to(gate: &GateName, config: &GateConfig) -> proto::GateConfig {
         tasks: policy.tasks,
         within_ms: millis(policy.within),
     };
+    let reset = |policy: &ResetPolicy| proto::ResetPolicy {
+        cause: policy.cause.to_string(),
+        note: policy.note.clone(),
+    };
     proto::GateConfig {
         gate: gate.to_string(),
         about: config.about.clone(),
         remedy: config.remedy.clone(),
         closes_on: config.closes_on.iter().map(policy).collect(),
         drain_max: config.drain_max.unwrap_or(0),
+        resets: config.resets.iter().map(reset).collect(),
     }
 }
 
@@ -131,11 +136,16 @@ fn gate_of(gate: proto::GateConfig) -> Result<(GateName, GateConfig), DecodeErro
             within: Duration::from_millis(policy.within_ms),
         })
     };
+    let reset = |policy: proto::ResetPolicy| {
+        let cause = parse("gates.resets.cause", &policy.cause)?;
+        Ok(ResetPolicy { cause, note: policy.note })
+    };
     let config = GateConfig {
         about: gate.about,
         remedy: gate.remedy,
         closes_on: gate.closes_on.into_iter().map(policy).collect::<Result<_, DecodeError>>()?,
         drain_max: some(gate.drain_max),
+        resets: gate.resets.into_iter().map(reset).collect::<Result<_, DecodeError>>()?,
     };
     Ok((parse("gates.gate", &gate.gate)?, config))
 }

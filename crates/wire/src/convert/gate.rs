@@ -1,9 +1,9 @@
 use domain::{
-    Actor, Admission, Canary, DrainPace, Epoch, Gate, GateState, Incident, JoinedFailure,
-    SourceKey, Trigger,
+    Actor, Admission, Canary, DrainPace, Epoch, Gate, GateState, Incident, JoinedFailure, Reset,
+    SourceKey, Timestamp, Trigger,
 };
 
-use super::{DecodeError, Wire, at, parse, parse_all, texts};
+use super::{DecodeError, Wire, at, parse, parse_all, some_at, texts};
 use crate::proto;
 
 impl Wire for Gate {
@@ -29,6 +29,7 @@ impl Wire for Gate {
             remedy: self.remedy.clone(),
             canaries_failed: self.canaries_failed,
             without_canary: self.without_canary,
+            resets: self.resets.iter().map(reset_to).collect(),
         }
     }
 
@@ -49,6 +50,7 @@ impl Wire for Gate {
             remedy: gate.remedy,
             canaries_failed: gate.canaries_failed,
             without_canary: gate.without_canary,
+            resets: gate.resets.into_iter().map(reset_of).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -72,6 +74,24 @@ fn state_of(value: i32) -> Result<GateState, DecodeError> {
             Err(DecodeError::Unknown { field: "state", value })
         }
     }
+}
+
+fn reset_to(reset: &Reset) -> proto::Reset {
+    proto::Reset {
+        cause: reset.cause.to_string(),
+        version: reset.version,
+        person: reset.by.clone(),
+        note: reset.note.clone(),
+    }
+}
+
+fn reset_of(reset: proto::Reset) -> Result<Reset, DecodeError> {
+    Ok(Reset {
+        cause: parse("resets.cause", &reset.cause)?,
+        version: reset.version,
+        by: reset.person,
+        note: reset.note,
+    })
 }
 
 fn trigger_to(trigger: &Trigger) -> proto::Trigger {
@@ -195,6 +215,7 @@ fn joined_to(failure: &JoinedFailure) -> proto::JoinedFailure {
         at_ms: failure.at.as_millis(),
         straggler: failure.straggler,
         evidence: failure.evidence.clone(),
+        resets_at_ms: failure.resets_at.map_or(0, Timestamp::as_millis),
     }
 }
 
@@ -209,5 +230,6 @@ fn joined_of(failure: proto::JoinedFailure) -> Result<JoinedFailure, DecodeError
         at: at(failure.at_ms),
         straggler: failure.straggler,
         evidence: failure.evidence,
+        resets_at: some_at(failure.resets_at_ms),
     })
 }

@@ -106,3 +106,7 @@ fn millis(time: Duration) -> u64 {
 const fn at(millis: u64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
+
+fn some_at(millis: u64) -> Option<Timestamp> {
+    (millis != 0).then_some(Timestamp::from_millis(millis))
+}

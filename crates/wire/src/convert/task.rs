@@ -4,7 +4,9 @@ use domain::{
     Claim, Cost, CredentialUse, MicroUsd, Outcome, Phase, Sats, Task, TaskState, Timestamp,
 };
 
-use super::{DecodeError, Wire, at, millis, parse, parse_all, parse_some, required, text, texts};
+use super::{
+    DecodeError, Wire, at, millis, parse, parse_all, parse_some, required, some_at, text, texts,
+};
 use crate::{
     event::shorten,
     message::{RunReply, RunRequest},
@@ -62,6 +64,7 @@ impl Wire for TaskState {
             cost: Some(cost_to(self.cost)),
             newest: Some(cost_to(self.newest)),
             credential: self.credential.as_ref().map(Wire::to_proto),
+            resets_at_ms: self.resets_at.map_or(0, Timestamp::as_millis),
             admitted: self.admitted.iter().map(Wire::to_proto).collect(),
             canary: texts(&self.canary),
             task: self.task.as_deref().map(Wire::to_proto),
@@ -79,6 +82,7 @@ impl Wire for TaskState {
             cost: cost_of(state.cost),
             newest: cost_of(state.newest),
             credential: state.credential.map(Wire::of_proto).transpose()?,
+            resets_at: some_at(state.resets_at_ms),
             admitted: state.admitted.into_iter().map(Wire::of_proto).collect::<Result<_, _>>()?,
             canary: parse_all("canary", &state.canary)?,
             task: state.task.map(Wire::of_proto).transpose()?.map(Box::new),
@@ -353,6 +357,7 @@ mod tests {
                 }],
                 canary: vec!["relay".parse().unwrap()],
                 task: None,
+                resets_at: Some(at(9)),
                 phase,
             };
             assert_eq!(TaskState::decode(&state.encode()).unwrap(), state);

@@ -27,6 +27,8 @@ pub struct AttemptTold {
     pub evidence: String,
     /// The task waits until then.
     pub rest_until: Option<Timestamp>,
+    /// When it works again, by the word of whoever refused.
+    pub resets_at: Option<Timestamp>,
     /// What was achieved.
     pub effect: String,
     pub cost: Cost,
@@ -79,6 +81,10 @@ struct Data {
     rest_until: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rest_until_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resets_at: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resets_at_ms: Option<u64>,
     at_ms: u64,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     effect: String,
@@ -204,6 +210,8 @@ impl AttemptTold {
             evidence: shorten(&self.evidence, EVIDENCE_MAX),
             rest_until: self.rest_until.as_ref().map(ToString::to_string),
             rest_until_ms: self.rest_until.map(Timestamp::as_millis),
+            resets_at: self.resets_at.as_ref().map(ToString::to_string),
+            resets_at_ms: self.resets_at.map(Timestamp::as_millis),
             at_ms: self.at.as_millis(),
             effect: self.effect.clone(),
             cost_micro_usd: self.cost.micro_usd.get(),
@@ -240,6 +248,7 @@ impl AttemptTold {
             gate: data.gate.as_deref().map(|gate| field("gate", gate)).transpose()?,
             evidence: data.evidence,
             rest_until: data.rest_until_ms.map(Timestamp::from_millis),
+            resets_at: data.resets_at_ms.map(Timestamp::from_millis),
             effect: data.effect,
             cost: Cost {
                 micro_usd: MicroUsd::new(data.cost_micro_usd),
@@ -296,6 +305,7 @@ mod tests {
             gate: Some("relay".parse().unwrap()),
             evidence: "409 NONCE_CONFLICT".to_owned(),
             rest_until: Some(Timestamp::from_millis(1_773_219_660_000)),
+            resets_at: Some(Timestamp::from_millis(1_773_222_000_000)),
             effect: String::new(),
             cost: Cost {
                 micro_usd: MicroUsd::new(7),

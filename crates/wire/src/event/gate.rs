@@ -60,6 +60,12 @@ pub fn gate_json(gate: &Gate) -> Value {
         "remedy": gate.remedy,
         "without_canary": gate.without_canary,
         "canaries_failed": gate.canaries_failed,
+        "resets": gate.resets.iter().map(|reset| json!({
+            "cause": reset.cause.to_string(),
+            "configuration": reset.version,
+            "by": reset.by,
+            "note": reset.note,
+        })).collect::<Vec<_>>(),
         "trigger": gate.trigger.as_ref().map(|trigger| json!({
             "event": trigger.event,
             "task": trigger.task.to_string(),

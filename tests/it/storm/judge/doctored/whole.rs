@@ -31,6 +31,7 @@ pub(super) fn gate(epoch: u64, seq: u64, prev: u64, state: GateState, person: bo
         remedy: String::new(),
         canaries_failed: 0,
         without_canary: false,
+        resets: Vec::new(),
     };
     At { seq, ms: seq * 1_000, value }
 }
@@ -76,6 +77,7 @@ pub(super) fn link(
         phase,
         newest: Cost::ZERO,
         credential: None,
+        resets_at: None,
     };
     At { seq, ms, value }
 }
@@ -101,6 +103,7 @@ fn told(attempt: u32, verb: AttemptVerb, under: Vec<Admission>) -> Told {
         credential: None,
         begun: None,
         created: None,
+        resets_at: None,
     };
     let event = told.to_event();
     Told { id: event.id, subject: event.subject, key: told.source_key.key(), told }
@@ -270,6 +273,7 @@ pub(super) fn incident(number: u64, event: &str) -> Incident {
         at: Timestamp::from_millis(0),
         straggler: false,
         evidence: String::new(),
+        resets_at: None,
     });
     incident
 }
