@@ -244,13 +244,16 @@ impl Attempt {
         self.ending(Phase::Dead { cause: cause.clone() }, vec![failed, dead], Then::Ack)
     }
 
-    /// Where this one failure closes the gate, the gate keeps what the other side asked to wait:
-    /// the task itself must not sleep through an opening.
+    /// Where this one failure closes the gate, that keeps everyone waiting, and what the other
+    /// side asked for: the task itself must not sleep through an opening.
     fn share(self, trouble: &Trouble, gate: &GateName, terms: &Terms) -> Ending {
         let latch = self.latch(gate);
         let failed = self.report(trouble.failed(false, Some(gate.clone())));
         let closes = matches!(terms.blame, Blame::Shared { tasks: 1, .. });
-        let wait = terms.delay(self.uncharged(), trouble.retry_after.filter(|_| !closes));
+        let wait = match closes {
+            true => terms.delay(1, None),
+            false => terms.delay(self.uncharged(), trouble.retry_after),
+        };
         let phase = Phase::Returned {
             gate: Some(gate.clone()),
             cause: Some(trouble.cause.clone()),

@@ -64,26 +64,14 @@ impl Story {
                 on_canary_late(&gate, &canary_record(&words), under_way, &stamp)
             }
             "gone" => on_backlog_gone(&gate, epoch(words[2]), &stamp),
-            "reset" => {
-                let record = self.record(gate.incident);
-                let Some(due) = resets_at(&gate, &record) else {
-                    return format!("{} a person is asked", words[0]);
-                };
-                if stamp.now < due {
-                    return format!("{} not before {}", words[0], due.as_millis() / 1_000);
-                }
-                on_reset_due(&gate, &record, &resets::allowing(&words[2..]), &stamp)
-            }
-            "closes" => {
-                let (by, note) = (words[2].to_owned(), words[3..].join(" "));
-                let cause = words.iter().find_map(|word| word.strip_prefix("cause="));
-                let cause = cause.map(|cause| cause.parse().unwrap());
-                let command = PersonCloses { by, note, cause };
-                match close(&gate, None, &command, &stamp) {
-                    Ok(decision) => decision,
-                    Err(refusal) => return format!("{} {refusal}", words[0]),
-                }
-            }
+            "reset" => match resets::ask(&gate, &self.record(gate.incident), &words, &stamp) {
+                Ok(decision) => decision,
+                Err(not_yet) => return format!("{} {not_yet}", words[0]),
+            },
+            "closes" => match close(&gate, None, &closing(&words), &stamp) {
+                Ok(decision) => decision,
+                Err(refusal) => return format!("{} {refusal}", words[0]),
+            },
             "opens" => match open(&gate, standing, &opening(&words), &stamp) {
                 Ok(decision) => decision,
                 Err(refusal) => return format!("{} {refusal}", words[0]),
@@ -189,6 +177,12 @@ fn canary_record(words: &[&str]) -> Canary {
     let kind = "welcome".parse().unwrap();
     let (attempt, begun, released) = (1, at(0), false);
     Canary { gate, epoch, kind, task, source_key, attempt, holder, begun, released }
+}
+
+fn closing(words: &[&str]) -> PersonCloses {
+    let cause = words.iter().find_map(|word| word.strip_prefix("cause="));
+    let cause = cause.map(|cause| cause.parse().unwrap());
+    PersonCloses { by: words[2].to_owned(), note: words[3..].join(" "), cause }
 }
 
 fn opening(words: &[&str]) -> PersonOpens {

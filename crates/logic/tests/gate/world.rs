@@ -1,6 +1,9 @@
 //! A bus in miniature: one gate log, incident records, and gatekeepers that read, write and
 //! crash one step at a time. Every write is a compare-and-set, as on the real bus.
 
+#[path = "world/settings.rs"]
+mod settings;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -71,6 +74,7 @@ pub(crate) struct Attempt {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "most are failures, and there are few")]
 pub(crate) enum Event {
     Failed(FailureSeen),
     Completed(CompletedSeen),
@@ -114,14 +118,11 @@ pub(crate) const CAUSES: [&str; 6] = [
     "relay.rate-limited",
 ];
 
-/// What a person may allow of the relay.
-const RESETS: [&str; 2] = ["relay.nonce-conflict", "relay.unavailable"];
-
 impl World {
     pub(crate) fn new() -> Self {
         let names = ["relay", "wallet"].map(|name| name.parse().unwrap());
         let mut world = World {
-            config: config(),
+            config: settings::config(),
             names,
             log: Vec::new(),
             records: BTreeMap::new(),
@@ -221,21 +222,6 @@ impl World {
         let admitted = needs.iter().map(admission).collect();
         let canary = canary.into_iter().map(|(gate, _)| gate).collect();
         self.attempts.push(Attempt { task, kind, admitted, canary, event: None });
-    }
-
-    /// Behind the fence, like every move of a gate: what was decided by the configuration before
-    /// is decided again.
-    fn apply(&mut self, resets: bool) {
-        self.config.version += 1;
-        if resets {
-            self.allowed.insert(self.config.version);
-        }
-        let reset = |cause: &&str| ResetPolicy { cause: cause.parse().unwrap(), note: "n".into() };
-        let policies = RESETS.iter().filter(|_| resets).map(reset).collect();
-        self.config.gates.get_mut(&self.names[0]).unwrap().resets = policies;
-        let stamp = gate::Stamp { now: self.now, prev: self.head(), remedy: "" };
-        let gate = gate::config(self.config.version, "bob", &stamp);
-        self.log.push(Stored { job: None, gate });
     }
 
     fn finish(&mut self, index: usize, cause: Option<usize>, named: Option<u64>) {
@@ -348,49 +334,13 @@ impl World {
                 let under_way = self.now.since(canary.begun);
                 gate::on_canary_late(gate, canary, under_way, &stamp)
             }
-            Job::Reset { .. } => {
-                let decision =
-                    gate::on_reset_due(gate, &record, &self.config.gates[&gate.name], &stamp);
-                if decision.gate.is_some() {
-                    self.every_word_is_kept(gate, &record);
-                }
-                decision
-            }
+            Job::Reset { .. } => self.reset(gate, &record, &stamp),
             Job::Gone { opening, .. } => {
                 let opening = if *opening == 0 { gate.opening } else { Epoch::new(*opening) };
                 gate::on_backlog_gone(gate, opening, &stamp)
             }
         };
         Some(Stage::Write { head, revision, decision })
-    }
-}
-
-impl World {
-    /// The failure with what the configuration in force allows of it.
-    fn judged(&self, seen: &FailureSeen) -> FailureSeen {
-        let Blame::Shared { gate, .. } = &seen.blame else { return seen.clone() };
-        let reset = self.config.reset(gate, &seen.cause).map(|policy| Reset {
-            cause: seen.cause.clone(),
-            version: self.config.version,
-            by: "bob".to_owned(),
-            note: policy.note.clone(),
-        });
-        FailureSeen { reset, ..seen.clone() }
-    }
-
-    /// A canary goes by a word given beforehand: of every failure for a cause of the closing, a
-    /// time was named that is not before it, for that cause, and every time named has come.
-    fn every_word_is_kept(&self, gate: &Gate, record: &Incident) {
-        for cause in &gate.causes {
-            let alike: Vec<_> =
-                record.failures.iter().filter(|failure| failure.cause == *cause).collect();
-            assert!(!alike.is_empty(), "nothing failed for {cause}: {gate:?}");
-            for failure in &alike {
-                let named = alike.iter().filter_map(|other| other.resets_at);
-                assert!(named.clone().any(|at| failure.at <= at), "disproved: {failure:?}");
-                assert!(named.clone().all(|at| at <= self.now), "too early: {record:?}");
-            }
-        }
     }
 }
 
@@ -423,40 +373,4 @@ impl Job {
 
 fn source_key(task: usize) -> SourceKey {
     format!("welcome/{task}").parse().unwrap()
-}
-
-fn config() -> Config {
-    let kind = |needs: &[&str]| KindConfig {
-        needs: needs.iter().map(|gate| gate.parse().unwrap()).collect(),
-        attempts_max: 3,
-        rest: Duration::from_secs(1),
-        rest_max: Duration::from_secs(60),
-        concurrency: None,
-        lease: Duration::from_secs(10),
-        timeout: Duration::from_secs(60),
-        ..KindConfig::of(Handler::Service { name: "payer".parse().unwrap() })
-    };
-    let policy = |cause: &str, tasks| {
-        let within = Duration::from_secs(600);
-        ClosePolicy { cause: cause.parse().unwrap(), tasks, within }
-    };
-    let relay = GateConfig {
-        closes_on: vec![policy("relay.unavailable", 2), policy("relay.sponsor-failed", 0)],
-        ..GateConfig::default()
-    };
-    Config {
-        version: 1,
-        kinds: BTreeMap::from([
-            ("welcome".parse().unwrap(), kind(&["relay", "wallet"])),
-            ("prompt".parse().unwrap(), kind(&["relay"])),
-        ]),
-        gates: BTreeMap::from([
-            ("relay".parse().unwrap(), relay),
-            ("wallet".parse().unwrap(), GateConfig::default()),
-        ]),
-        sensors: BTreeMap::new(),
-        payer: None,
-        budgets: Default::default(),
-        ..Config::default()
-    }
 }

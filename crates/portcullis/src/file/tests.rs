@@ -9,6 +9,7 @@ mod handlers;
 mod models;
 mod providers;
 mod queueing;
+mod resets;
 mod sensors;
 
 /// A small file with nothing wrong in it, for a snippet to break.
@@ -251,22 +252,6 @@ fn gates() {
     );
     check(
         "[gates.relay]",
-        &with("resets = [{ cause = \"relay.unavailable\" }]"),
-        "p.toml:5: [gates.relay.resets] has no `note`; add note = \"why it passes by itself\"",
-    );
-    check(
-        "[gates.relay]",
-        &with("resets = [{ cause = \"relay.unavailable\", note = \" \" }]"),
-        "p.toml:5: `note` in [gates.relay.resets] is empty: say why it passes by itself",
-    );
-    let reset = "{ cause = \"relay.unavailable\", note = \"restarts nightly\" }";
-    check(
-        "[gates.relay]",
-        &with(&format!("resets = [{reset}, {reset}]")),
-        "p.toml:5: cause `relay.unavailable` stands twice in `resets` of [gates.relay]; keep one",
-    );
-    check(
-        "[gates.relay]",
         &with("drain_max = -1"),
         "p.toml:5: `drain_max = -1` in [gates.relay] is out of range: nothing would ever be let \
          go; leave it out for no limit; write a whole number from 1 on",
@@ -382,20 +367,6 @@ fn warnings() {
         "closes_on = [{ cause = \"relay.nonce-conflct\" }]\n[gates.wallet]",
         "p.toml:5: warning: Portcullis reports no cause `relay.nonce-conflct`; did you mean \
          `relay.nonce-conflict`?",
-    );
-    let resets =
-        |cause: &str| format!("resets = [{{ cause = \"{cause}\", note = \"n\" }}]\n[gates.wallet]");
-    check_warning(
-        "[gates.wallet]",
-        &resets("relay.rate-limited"),
-        "p.toml:5: warning: cause `relay.rate-limited` never closes gate `relay`, so nothing \
-         resets; add it to its `closes_on`: { cause = \"relay.rate-limited\", tasks = 1 }",
-    );
-    check_warning(
-        "[gates.wallet]",
-        &resets("relay.nonce-conflict"),
-        "p.toml:5: warning: cause `relay.nonce-conflict` does not pass by itself: someone has to \
-         clear it, whatever time is named with it; leave it out of the `resets` of gate `relay`",
     );
     check_warning(
         "message =",

@@ -13,6 +13,20 @@ pub(super) fn allowing(causes: &[&str]) -> GateConfig {
     GateConfig { resets: causes.iter().map(policy).collect(), ..GateConfig::default() }
 }
 
+/// Asks whether a canary may go, while the causes at the end of the line are allowed.
+pub(super) fn ask(
+    gate: &Gate,
+    record: &Incident,
+    words: &[&str],
+    stamp: &Stamp<'_>,
+) -> Result<Decision, String> {
+    let due = resets_at(gate, record).ok_or("a person is asked")?;
+    if stamp.now < due {
+        return Err(format!("not before {}", due.as_millis() / 1_000));
+    }
+    Ok(on_reset_due(gate, record, &allowing(&words[2..]), stamp))
+}
+
 /// The same of one cause, as a closing cites it.
 pub(super) fn allowed(cause: &str) -> Reset {
     let (by, note) = ("bob".to_owned(), NOTE.to_owned());
