@@ -23,9 +23,9 @@ impl Timestamp {
         self.0 / 86_400_000
     }
 
-    /// When the day after it begins, UTC.
-    pub const fn next_day(self) -> Timestamp {
-        Timestamp(self.day().saturating_add(1).saturating_mul(86_400_000))
+    /// When that day begins, counted as by [`Timestamp::day`].
+    pub const fn of_day(day: u64) -> Self {
+        Timestamp(day.saturating_mul(86_400_000))
     }
 
     /// How long after `earlier` this is; zero when it is not later.

@@ -166,9 +166,9 @@ impl fmt::Display for Oversized {
 }
 
 impl Reached {
-    /// Until there is something left again; `None` while only a person can see to that.
+    /// Until the day after the one that is spent; `None` where only a person can see to more.
     pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
-        self.day.map(|_| now.next_day().since(now))
+        self.day.map(|day| Timestamp::of_day(day.saturating_add(1)).since(now))
     }
 }
 
@@ -177,7 +177,7 @@ impl fmt::Display for Reached {
         let Reached { limit, spent, reserved, under_way, needs, .. } = self;
         match self.day {
             Some(day) => {
-                let midnight = Timestamp::from_millis(day.saturating_mul(86_400_000)).to_string();
+                let midnight = Timestamp::of_day(day).to_string();
                 let date = midnight.split('T').next().unwrap_or_default();
                 write!(f, "budget of {date}: {limit} a day")?;
             }

@@ -22,8 +22,9 @@ pub fn win_canary(found: Option<&Canary>, mine: &Canary, lease: Duration) -> boo
 /// written to its record, oldest first.
 ///
 /// Not when an earlier attempt of the same task was the same canary and was not given back: that
-/// one has tried something, and what came of it is undecided. Another task would be the
-/// second canary of one opening (G4).
+/// one has tried something, and what came of it is undecided. Nor when it was taken over from
+/// another holder: that one may wake, and claim the task by what it won. Another task would be
+/// the second canary of one opening (G4).
 pub fn may_free(links: &[Canary], me: &HolderId, task: (&Kind, Key)) -> bool {
     let ours = |link: &Canary| !link.released && (&link.kind, link.task) == task;
     let Some((newest, before)) = links.split_last() else { return false };
@@ -31,7 +32,7 @@ pub fn may_free(links: &[Canary], me: &HolderId, task: (&Kind, Key)) -> bool {
         return false;
     }
     let mut since_won = before.iter().rev().take_while(|link| ours(link));
-    since_won.all(|link| newest.attempt <= link.attempt)
+    since_won.all(|link| newest.attempt <= link.attempt && link.holder == *me)
 }
 
 #[cfg(test)]
@@ -76,5 +77,10 @@ mod tests {
         // Attempt 1 gave it back: it had tried nothing.
         check(&[link("a", 1, false), link("a", 1, true), link("a", 2, false)], true);
         check(&[link("b", 1, false), link("b", 1, true), link("a", 2, false)], true);
+        // Taken over from one that is silent, and may wake (seed 201575, 30,000 steps).
+        let others = Canary { holder: HolderId::of(9), ..link("a", 2, false) };
+        check(&[others.clone(), link("a", 2, false)], false);
+        let freed = Canary { released: true, ..others.clone() };
+        check(&[others, freed, link("a", 2, false)], true);
     }
 }

@@ -6,6 +6,8 @@
 //! does one cause that is not among them, one of which nobody named the time, or a person who
 //! closes.
 //!
+//! Nor does a record that does not know yet what closed the gate.
+//!
 //! The time is the latest that was named for any of the causes, by whatever failed, in whatever
 //! order it is told. A failure after the time that was named for its cause has disproved it.
 
@@ -27,7 +29,8 @@ const PATIENCE_MAX: Duration = Duration::from_secs(15 * 60);
 /// after the newest closing than half as long as the incident had lasted by then, or 15 minutes.
 pub fn resets_at(gate: &Gate, record: &Incident) -> Option<Timestamp> {
     let standing = record.gate == gate.name && record.number == gate.incident;
-    if gate.state != GateState::Closed || gate.causes.is_empty() || !standing {
+    let counted = gate.trigger.as_ref().is_some_and(|trigger| record.has(&trigger.event));
+    if gate.state != GateState::Closed || !standing || !counted {
         return None;
     }
     let allowed = |cause: &Cause| gate.resets.iter().any(|reset| reset.cause == *cause);

@@ -111,9 +111,9 @@ pub(super) fn counted(
 }
 
 impl Reached {
-    /// Until there is something left again; `None` while only a person can see to that.
+    /// Until the day after the one that is spent; `None` where only a person can see to more.
     pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
-        self.day.map(|_| now.next_day().since(now))
+        self.day.map(|day| Timestamp::of_day(day.saturating_add(1)).since(now))
     }
 }
 
@@ -135,6 +135,6 @@ impl fmt::Display for Reached {
 
 /// `2026-03-11`.
 fn date(day: u64) -> String {
-    let midnight = Timestamp::from_millis(day.saturating_mul(86_400_000)).to_string();
+    let midnight = Timestamp::of_day(day).to_string();
     midnight.chars().take_while(|c| *c != 'T').collect()
 }
