@@ -29,6 +29,8 @@ pub(crate) struct Faults {
     freeze_every: Millis,
     cut_every: Millis,
     pub(crate) trouble_every: Millis,
+    /// Between the times at which the tool begins to refuse for a while.
+    spend_every: Millis,
     /// How many of each service.
     pub(crate) dispatchers: u64,
     pub(crate) payers: u64,
@@ -48,6 +50,7 @@ impl Faults {
         };
         let (crash_every, freeze_every) = (every(4_000, 30_000), every(5_000, 30_000));
         let (cut_every, trouble_every) = (every(6_000, 40_000), every(3_000, 15_000));
+        let spend_every = every(4_000, 15_000);
         Faults {
             slow: rng.u64(3..40),
             lose,
@@ -61,6 +64,7 @@ impl Faults {
             freeze_every,
             cut_every,
             trouble_every,
+            spend_every,
             dispatchers: rng.u64(2..4),
             payers: rng.u64(1..3),
             agents: rng.u64(5..14),
@@ -83,6 +87,7 @@ impl Faults {
             freeze_every: 0,
             cut_every: 0,
             trouble_every: 0,
+            spend_every: 0,
             foreign: false,
             ..self
         }
@@ -96,6 +101,7 @@ pub(crate) fn begin(sim: &Rc<Sim>) {
     again(sim, faults.freeze_every, |faults| faults.freeze_every, freeze);
     again(sim, faults.cut_every, |faults| faults.cut_every, cut);
     again(sim, faults.trouble_every, |faults| faults.trouble_every, trouble);
+    again(sim, faults.spend_every, |faults| faults.spend_every, spend);
 }
 
 fn again(sim: &Rc<Sim>, every: Millis, now: fn(&Faults) -> Millis, act: fn(&Rc<Sim>)) {
@@ -213,4 +219,12 @@ fn trouble(sim: &Rc<Sim>) {
         }
         _ => (),
     }
+}
+
+/// The tool begins to refuse, for so long that the gate closes behind it and may open again.
+fn spend(sim: &Rc<Sim>) {
+    let (time, dice) = (sim.draw(1_000..12_000), sim.draw(0..16));
+    let mut world = sim.world.borrow_mut();
+    world.note(sim.now(), || format!("the tool refuses for {time} ms, dice {dice}"));
+    world.outside.quotas.spend(sim.now() + time, dice);
 }

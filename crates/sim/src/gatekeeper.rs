@@ -2,10 +2,12 @@
 //! canaries and drains, holds the consumers to the pace. What is decided is [`logic::gate`]'s
 //! and [`logic::pace`]'s.
 
+mod caught_up;
 mod commands;
 mod enforce;
 mod moves;
 mod outcomes;
+mod resets;
 mod rounds;
 
 use std::{
@@ -13,7 +15,7 @@ use std::{
     rc::Rc,
 };
 
-use domain::{Gate, GateName, GateState, Incident};
+use domain::{Actor, Blame, Cause, Gate, GateName, GateState, Incident, Reset};
 use logic::{gate::Stamp, pace::Pace};
 
 use crate::{
@@ -114,6 +116,22 @@ impl Keeper {
 
     pub(super) fn stamp(&self, look: &Look) -> Stamp<'static> {
         Stamp { now: self.p.now(), prev: look.token, remedy: "" }
+    }
+
+    /// What a person allowed of the cause at the gate that is to blame, by the configuration in
+    /// force; nothing while this gatekeeper does not know who applied that.
+    pub(super) fn allowed(&self, blame: &Blame, cause: &Cause) -> Option<Reset> {
+        let Blame::Shared { gate, .. } = blame else { return None };
+        let config = self.p.config();
+        let policy = config.reset(gate, cause)?;
+        let in_force = self.gates.standing(&GateName::config())?.gate;
+        match in_force.by {
+            Actor::Person(by) if in_force.epoch.get() == config.version => {
+                let (version, note) = (config.version, policy.note.clone());
+                Some(Reset { cause: cause.clone(), version, by, note })
+            }
+            Actor::Person(_) | Actor::Gatekeeper => None,
+        }
     }
 
     /// A gatekeeper that closes and opens by itself what only a person may open.

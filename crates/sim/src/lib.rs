@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | `exec`, `wait` | virtual time, tasks, what they wait for |
 //! | `broker`, `queue`, `bus` | the streams and consumers, and the way there and back |
-//! | `outside` | chain, relay, inbox, a tool: they lose answers, stick, lie and heal |
+//! | `outside`, `quota` | chain, relay, inbox, a tool: they lose answers, stick, refuse for a while, lie and heal |
 //! | `fleet`, `sensor`, `dispatcher`, `payer`, `gatekeeper` | the services, step for step |
 //! | `persons`, `faults` | who opens and closes; what crashes, freezes and is cut off |
 //! | `witness`, `promises` | what truly took place, and what must hold of it after each step |
@@ -27,6 +27,7 @@ mod persons;
 mod process;
 mod promises;
 mod queue;
+mod quota;
 mod run;
 mod sensor;
 mod serve;

@@ -30,11 +30,13 @@ pub enum Mutant {
     CanaryNotWon,
     /// A gatekeeper opens by itself what has been closed for a while.
     OpensByItself,
+    /// A gatekeeper lets a canary go before the time that was named, or though none was.
+    ResetsTooSoon,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 13] = [
+    pub const ALL: [Mutant; 14] = [
         Mutant::FenceDropped,
         Mutant::StaleHolderActs,
         Mutant::StragglerMoves,
@@ -48,6 +50,7 @@ impl Mutant {
         Mutant::GatesNotAsked,
         Mutant::CanaryNotWon,
         Mutant::OpensByItself,
+        Mutant::ResetsTooSoon,
     ];
 
     /// What it does, in words.
@@ -66,6 +69,7 @@ impl Mutant {
             Mutant::GatesNotAsked => "a claimed attempt begins whatever the gates say",
             Mutant::CanaryNotWon => "a canary begins without having won",
             Mutant::OpensByItself => "a gatekeeper opens by itself",
+            Mutant::ResetsTooSoon => "a canary goes before the time that was named",
         }
     }
 }

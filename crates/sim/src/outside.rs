@@ -9,6 +9,8 @@ use logic::{
     payment::{ChainFacts, ChainTransaction, ChainWord, Fate, InboxWord, WalletFacts, judge},
 };
 
+use crate::quota::Quotas;
+
 /// Blocks on top before the chain's word that a nonce went elsewhere is believed.
 const DEPTH: u32 = 2;
 
@@ -34,6 +36,7 @@ struct Taken {
 #[derive(Debug, Default)]
 pub(crate) struct Outside {
     pub(crate) tool_down: bool,
+    pub(crate) quotas: Quotas,
     pub(crate) directory_silent: bool,
     /// Which scripts have had their effect.
     pub(crate) effects: BTreeSet<u64>,
@@ -86,6 +89,7 @@ impl Outside {
     /// Everything works from here on.
     pub(crate) fn heal(&mut self) {
         self.tool_down = false;
+        self.quotas.heal();
         self.directory_silent = false;
         self.stuck = false;
         self.chain_silent = false;

@@ -137,6 +137,7 @@ fn unresolved(desk: &Desk, payment: &domain::Payment, cause: Cause, evidence: St
         cause: Some(cause),
         evidence,
         rest_until: None,
+        resets_at: None,
         admitted: needs.into_iter().filter_map(standing).collect(),
         canary: Vec::new(),
     }

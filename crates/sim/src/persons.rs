@@ -48,6 +48,10 @@ async fn look(p: &P, quiet: bool, said: &mut u64) -> Result<(), Silent> {
     *said += 1;
     let note = format!("note {said}.");
     match found.value.state {
+        // What they have said will pass by itself is mostly left alone, or closed for good.
+        GateState::Closed if !quiet && !found.value.resets.is_empty() && p.sim.chance(0.7) => {
+            if p.sim.chance(0.15) { shut(p, &found.value, note).await } else { Ok(()) }
+        }
         GateState::Closed if quiet || p.sim.chance(0.7) => {
             open(p, &found.value, note, quiet).await;
             Ok(())

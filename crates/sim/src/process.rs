@@ -39,6 +39,14 @@ pub(crate) struct P {
     pub(crate) id: ProcId,
 }
 
+impl Process {
+    /// What its wall clock shows.
+    pub(crate) fn clock(&self, now: Millis) -> Timestamp {
+        let at = BEGINNING.saturating_add(now).saturating_add_signed(self.skew);
+        Timestamp::from_millis(at)
+    }
+}
+
 /// 2026-03-11, and far enough from zero for any skew.
 const BEGINNING: u64 = 1_773_219_600_000;
 
@@ -70,9 +78,7 @@ impl P {
 
     /// The wall clock, which may be wrong.
     pub(crate) fn now(&self) -> Timestamp {
-        let skew = self.sim.world.borrow().processes[self.id].skew;
-        let at = BEGINNING.saturating_add(self.sim.now()).saturating_add_signed(skew);
-        Timestamp::from_millis(at)
+        self.sim.world.borrow().processes[self.id].clock(self.sim.now())
     }
 
     /// The monotonic clock since the process started, in milliseconds.

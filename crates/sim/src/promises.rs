@@ -3,6 +3,7 @@
 
 mod gates;
 mod payments;
+mod resets;
 mod tasks;
 
 use crate::{exec::Millis, witness::Fact, world::World};

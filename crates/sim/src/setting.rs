@@ -5,10 +5,12 @@
 use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
 use domain::{
-    ClosePolicy, Config, GateConfig, GateName, Handler, Key, Kind, KindConfig, Payee, Sats,
-    SourceKey,
+    ClosePolicy, Config, GateConfig, GateName, Handler, Key, Kind, KindConfig, Payee, ResetPolicy,
+    Sats, SourceKey,
 };
 use logic::{payment::Limits, sensor};
+
+use crate::quota::PASSING;
 
 /// The claim's lease and the queues' ack wait, in milliseconds.
 pub(crate) const LEASE_MS: u64 = 6_000;
@@ -28,7 +30,8 @@ pub(crate) fn gate(name: &str) -> GateName {
     name.parse().expect("a gate")
 }
 
-/// Two kinds that share the gate `relay`; `tool` closes after two tasks have failed.
+/// Two kinds that share the gate `relay`; `tool` closes after two tasks have failed, and at once
+/// for what passes by itself, as a person has said of it.
 pub(crate) fn config() -> Rc<Config> {
     let gates = ["relay", "inbox", "wallet", "chain", "tool"];
     let kinds = [
@@ -37,9 +40,10 @@ pub(crate) fn config() -> Rc<Config> {
     ];
     let mut gates: BTreeMap<GateName, GateConfig> =
         gates.into_iter().map(|name| (gate(name), GateConfig::default())).collect();
-    let cause = "tool.down".parse().expect("a cause");
     if let Some(tool) = gates.get_mut(&gate("tool")) {
-        tool.closes_on = vec![ClosePolicy { cause, tasks: 2, within: Duration::from_secs(60) }];
+        tool.closes_on = vec![closes_on("tool.down", 2)];
+        tool.closes_on.extend(PASSING.map(|cause| closes_on(cause, 1)));
+        tool.resets = PASSING.map(passes_by_itself).to_vec();
     }
     if let Some(relay) = gates.get_mut(&gate("relay")) {
         relay.drain_max = Some(4);
@@ -47,6 +51,15 @@ pub(crate) fn config() -> Rc<Config> {
     let kinds = kinds.into_iter().collect();
     let (sensors, budgets) = (BTreeMap::new(), BTreeMap::new());
     Rc::new(Config { version: 1, kinds, gates, sensors, payer: None, budgets, ..Config::default() })
+}
+
+fn closes_on(cause: &str, tasks: u32) -> ClosePolicy {
+    let cause = cause.parse().expect("a cause");
+    ClosePolicy { cause, tasks, within: Duration::from_secs(60) }
+}
+
+fn passes_by_itself(cause: &str) -> ResetPolicy {
+    ResetPolicy { cause: cause.parse().expect("a cause"), note: "it turns by itself".to_owned() }
 }
 
 fn kind(service: &str, needs: &[&str]) -> KindConfig {

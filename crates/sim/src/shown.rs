@@ -2,7 +2,7 @@
 
 use domain::{Phase, TaskState};
 
-use crate::words::Body;
+use crate::words::{Body, Told};
 
 pub(crate) fn body(body: &Body) -> String {
     match body {
@@ -36,7 +36,9 @@ pub(crate) fn body(body: &Body) -> String {
         ),
         Body::Budget(budget) => format!("{} used", budget.used),
         Body::Told(told) => {
-            format!("{} {} attempt {} {:?}", told.verb, told.source_key, told.attempt, told.cause)
+            let Told { verb, source_key, attempt, cause, resets_at, .. } = &**told;
+            let named = resets_at.map(|at| format!(" until {at}")).unwrap_or_default();
+            format!("{verb} {source_key} attempt {attempt} {cause:?}{named}")
         }
     }
 }

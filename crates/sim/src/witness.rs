@@ -3,11 +3,11 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use domain::{Epoch, Gate, GateName, GateState, Key, Kind, Phase, Signed, TaskState};
+use domain::{Epoch, Gate, GateName, GateState, Incident, Key, Kind, Phase, Signed, TaskState};
 
 use crate::{
     exec::{Millis, ProcId},
-    words::{Body, Stored, Subject},
+    words::{Body, Stored, Subject, Told},
     world::Command,
 };
 
@@ -62,6 +62,10 @@ pub(crate) struct Witness {
     pub(crate) left: BTreeMap<u64, (u64, Vec<u8>)>,
     /// In which incident of its gate a failure was counted.
     pub(crate) counted: BTreeMap<(GateName, String), u64>,
+    /// Every version of each incident's record, the newest last.
+    records: BTreeMap<(GateName, u64), Vec<Rc<Incident>>>,
+    /// Every outcome that was told, by the id of its event, and when that was first stored.
+    pub(crate) told: BTreeMap<String, (Millis, Rc<Told>)>,
     /// How much of the chain was looked at.
     pub(crate) mined: usize,
     /// How often each payee was paid.
@@ -133,6 +137,16 @@ impl Witness {
         all[begins..].iter().map(|(_, limit)| *limit).max().unwrap_or(i64::MAX)
     }
 
+    /// When a message of a gate was stored.
+    pub(crate) fn stored_at(&self, gate: &Gate) -> Option<Millis> {
+        self.moved.get(&(gate.name.clone(), gate.epoch)).copied()
+    }
+
+    /// Every version of an incident's record, the newest last.
+    pub(crate) fn records(&self, gate: &GateName, number: u64) -> &[Rc<Incident>] {
+        self.records.get(&(gate.clone(), number)).map_or(&[], Vec::as_slice)
+    }
+
     /// When a process heard or read the newest state of a gate that it knows.
     pub(crate) fn seen_at(&self, by: ProcId, gate: &GateName) -> Millis {
         self.seen.get(&(by, gate.clone())).map_or(0, |(_, _, at)| *at)
@@ -193,6 +207,11 @@ impl Witness {
                     let event = (incident.gate.clone(), failure.event.clone());
                     self.counted.entry(event).or_insert(incident.number);
                 }
+                let line = (incident.gate.clone(), incident.number);
+                self.records.entry(line).or_default().push(incident.clone());
+            }
+            Body::Told(told) => {
+                self.told.entry(told.id()).or_insert_with(|| (now, told.clone()));
             }
             _ => (),
         }

@@ -61,6 +61,8 @@ pub(crate) struct Told {
     pub(crate) cause: Option<Cause>,
     pub(crate) evidence: String,
     pub(crate) rest_until: Option<Timestamp>,
+    /// When it will have passed, by the word of whoever refused.
+    pub(crate) resets_at: Option<Timestamp>,
     pub(crate) admitted: Vec<Admission>,
     pub(crate) canary: Vec<GateName>,
 }

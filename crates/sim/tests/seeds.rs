@@ -30,6 +30,7 @@ fn every_promise_holds_for_a_million_steps() {
     }
     for what in [
         "attempts begun",
+        "canaries by a word given beforehand",
         "canaries given back",
         "claims taken over",
         "crashes",
@@ -83,6 +84,7 @@ fn faults_at_the_gates_are_caught() {
     check(Mutant::HoleIgnored, "G2");
     check(Mutant::CanaryNotWon, "G4");
     check(Mutant::OpensByItself, "G3");
+    check(Mutant::ResetsTooSoon, "G3");
 }
 
 /// What is lost, done twice or charged to the wrong one: W1 to W4.

@@ -220,6 +220,7 @@ fn told(state: &TaskState, report: &Report) -> Told {
             Phase::Resting { due, .. } | Phase::Returned { due, .. } => Some(due),
             _ => None,
         },
+        resets_at: state.resets_at.filter(|_| verb == "failed"),
         admitted: report.admitted.clone(),
         canary: report.canary.clone(),
     }

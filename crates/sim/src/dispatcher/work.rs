@@ -47,6 +47,7 @@ async fn run_script(errand: &Errand, claimed: &TaskState) -> Outcome {
     let time = p.sim.draw(if long { 2_000..12_000 } else { 20..1_500 });
     p.sleep_ms(time).await;
     let own = number % 9 == 4 || p.sim.chance(0.08);
+    let (now, dice) = (p.sim.now(), p.sim.draw(0..4));
     let mut world = p.sim.world.borrow_mut();
     let failed = |word: &str| Outcome::Failed {
         cause: word.parse().expect("a cause"),
@@ -54,6 +55,12 @@ async fn run_script(errand: &Errand, claimed: &TaskState) -> Outcome {
         retry_after: None,
         cost: Cost::ZERO,
     };
+    let refused = world.outside.quotas.refuse(now, dice);
+    // Where it is down and its quota is spent, it says the one or the other.
+    if let Some(refused) = refused.filter(|_| !world.outside.tool_down || dice < 2) {
+        world.count("scripts that the tool refused for a while");
+        return refused;
+    }
     if world.outside.tool_down {
         world.count("scripts that found the tool down");
         return failed("tool.down");

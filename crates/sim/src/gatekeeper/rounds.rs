@@ -1,5 +1,5 @@
-//! Each second, what no message announces: canaries whose end was not told as such, or that
-//! do not end; drains that are over.
+//! Each second, what no message announces: times that were named and have come; canaries whose
+//! end was not told as such, or that do not end; drains that are over.
 
 use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
@@ -9,9 +9,13 @@ use logic::{
     pace::{backlog_gone, held_elsewhere},
 };
 
-use super::{Keeper, Record, moves, outcomes};
+use super::{
+    Keeper, Record,
+    caught_up::CaughtUp,
+    moves, outcomes,
+    resets::{self, Due},
+};
 use crate::{
-    bus::Of,
     exec::Millis,
     process::P,
     words::{Silent, Stored, Subject, Told, Word as _},
@@ -20,13 +24,20 @@ use crate::{
 const EVERY: Millis = 1_000;
 const SETTLED_AFTER: Millis = 5_000;
 
+/// What a gatekeeper remembers of a gate from round to round.
+#[derive(Default)]
+pub(super) struct Memory {
+    watch: Option<Watch>,
+    pub(super) due: Option<Due>,
+}
+
 /// What is seen of a canary, and since when.
 #[derive(Clone)]
 struct Watch {
     seen: Seen,
     begun: Millis,
     since: Millis,
-    told: Option<u64>,
+    caught_up: CaughtUp,
 }
 
 #[derive(Clone, PartialEq)]
@@ -44,45 +55,39 @@ enum Ended {
 }
 
 pub(super) async fn walk(keeper: Rc<Keeper>) {
-    let mut watches: BTreeMap<GateName, Watch> = BTreeMap::new();
+    let mut memories: BTreeMap<GateName, Memory> = BTreeMap::new();
     loop {
         keeper.p.sleep_ms(EVERY).await;
         for name in keeper.p.config().all_gates() {
             if keeper.gates.doubtful() {
                 break;
             }
+            let memory = memories.entry(name.clone()).or_default();
             // A round that is not finished is finished by the next one.
-            let _ = visit(&keeper, &name, &mut watches).await;
+            let _ = visit(&keeper, &name, memory).await;
         }
     }
 }
 
-async fn visit(
-    keeper: &Keeper,
-    name: &GateName,
-    watches: &mut BTreeMap<GateName, Watch>,
-) -> Result<(), Silent> {
+async fn visit(keeper: &Keeper, name: &GateName, memory: &mut Memory) -> Result<(), Silent> {
     let Some(standing) = keeper.gates.standing(name) else { return Ok(()) };
     let gate = standing.gate;
     if keeper.opens_by_itself(&gate) {
         return open_by_itself(keeper, &gate).await;
     }
     match gate.state {
-        GateState::Open | GateState::Closed => Ok(()),
-        GateState::Probing => look_after(keeper, &gate, watches).await,
+        GateState::Open => Ok(()),
+        GateState::Closed => resets::probe_when_due(keeper, &gate, memory).await,
+        GateState::Probing => look_after(keeper, &gate, memory).await,
         GateState::Draining => open_when_gone(keeper, &gate).await,
     }
 }
 
-async fn look_after(
-    keeper: &Keeper,
-    gate: &Gate,
-    watches: &mut BTreeMap<GateName, Watch>,
-) -> Result<(), Silent> {
+async fn look_after(keeper: &Keeper, gate: &Gate, memory: &mut Memory) -> Result<(), Silent> {
     let subject = Subject::Canary(gate.name.clone(), gate.epoch);
     let links = keeper.p.canary_links(subject).await?;
     let Some((canary, won)) = newest(&links).filter(|(canary, _)| !canary.released) else {
-        watches.remove(&gate.name);
+        memory.watch = None;
         return Ok(());
     };
     let subject = Subject::State(canary.kind.clone(), canary.task);
@@ -90,14 +95,14 @@ async fn look_after(
     let ended = state.and_then(|state| ended(&state, &canary));
     let seen = Seen { epoch: gate.epoch, won, attempt: canary.attempt, ended };
     let now = keeper.p.mono_ms();
-    let mut watch = follow(watches.remove(&gate.name), seen, now);
+    let mut watch = follow(memory.watch.take(), seen, now);
     let due = match &watch.seen.ended {
         Some(_) => SETTLED_AFTER <= now - watch.since,
         None => UNDECIDED_AFTER <= Duration::from_millis(now - watch.begun),
     };
-    let ready = due && all_read(keeper, &mut watch).await?;
+    let ready = due && watch.caught_up.all_read(keeper).await?;
     let (ended, under_way) = (watch.seen.ended.clone(), now - watch.begun);
-    watches.insert(gate.name.clone(), watch);
+    memory.watch = Some(watch);
     if !ready {
         return Ok(());
     }
@@ -112,19 +117,11 @@ fn follow(before: Option<Watch>, seen: Seen, now: Millis) -> Watch {
     let same = |watch: &Watch| (watch.seen.epoch, watch.seen.won) == (seen.epoch, seen.won);
     match before.filter(same) {
         Some(watch) if watch.seen == seen => watch,
-        Some(Watch { begun, .. }) => Watch { seen, begun, since: now, told: None },
-        None => Watch { seen, begun: now, since: now, told: None },
+        Some(Watch { begun, .. }) => {
+            Watch { seen, begun, since: now, caught_up: CaughtUp::default() }
+        }
+        None => Watch { seen, begun: now, since: now, caught_up: CaughtUp::default() },
     }
-}
-
-/// Whether every outcome that was told before the first of these calls has been decided upon.
-async fn all_read(keeper: &Keeper, watch: &mut Watch) -> Result<bool, Silent> {
-    let told = match watch.told {
-        Some(told) => told,
-        None => *watch.told.insert(keeper.p.newest_outcome().await?),
-    };
-    let backlog = keeper.p.backlog(Of::Outcomes).await?;
-    Ok(told <= backlog.ack_floor || (backlog.pending == 0 && backlog.in_flight == 0))
 }
 
 async fn conclude(
@@ -143,6 +140,7 @@ async fn conclude(
         cause: None,
         evidence: String::new(),
         rest_until: None,
+        resets_at: None,
         admitted: vec![Admission { gate: gate.name.clone(), epoch: gate.epoch, seq: 0 }],
         canary: vec![gate.name.clone()],
     };

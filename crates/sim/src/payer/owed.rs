@@ -48,6 +48,7 @@ impl Desk {
             cause: Some(cause.clone()),
             evidence: evidence.to_owned(),
             rest_until: None,
+            resets_at: None,
             admitted: run.admitted.clone(),
             canary: Vec::new(),
         };

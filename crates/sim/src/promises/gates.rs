@@ -2,7 +2,7 @@
 
 use domain::{Actor, Admission, Epoch, Gate, GateState, Phase, TaskState};
 
-use super::{Kept, broken};
+use super::{Kept, broken, resets};
 use crate::{
     exec::Millis,
     setting::LEASE_MS,
@@ -70,8 +70,9 @@ pub(super) fn no_attempt_begins_blind(world: &World, fact: &Fact, _: Millis) -> 
     Ok(())
 }
 
-/// G3: only a person's command moves CLOSED to PROBING or OPEN, each command once.
-pub(super) fn only_a_person_opens(world: &World, fact: &Fact, _: Millis) -> Kept {
+/// G3: only a person's command moves CLOSED to PROBING or OPEN, each command once; or a word that
+/// a person gave beforehand, see [`resets`].
+pub(super) fn only_a_person_opens(world: &World, fact: &Fact, now: Millis) -> Kept {
     let Some((before, gate)) = moved(world, fact) else { return Ok(()) };
     let opens = before.state == GateState::Closed && gate.state != GateState::Closed;
     let skips = before.state != GateState::Open && gate.without_canary;
@@ -84,6 +85,9 @@ pub(super) fn only_a_person_opens(world: &World, fact: &Fact, _: Millis) -> Kept
             && command.open.as_ref().is_some_and(|open| open.without_canary == gate.without_canary)
             && command.seen.is_none_or(|seen| seen == before.epoch)
     };
+    if opens && gate.by == Actor::Gatekeeper {
+        return resets::only_a_word_given_beforehand(world, fact, &before, gate, now);
+    }
     let by_person = matches!(gate.by, Actor::Person(_));
     let said = world.witness.said.iter().find(meant);
     let log = world.witness.gates.get(&gate.name).into_iter().flatten();
