@@ -32,11 +32,13 @@ pub enum Mutant {
     OpensByItself,
     /// A gatekeeper lets a canary go before the time that was named, or though none was.
     ResetsTooSoon,
+    /// A gatekeeper lets it go before all that was told by then has been read.
+    ResetsUnread,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 14] = [
+    pub const ALL: [Mutant; 15] = [
         Mutant::FenceDropped,
         Mutant::StaleHolderActs,
         Mutant::StragglerMoves,
@@ -51,6 +53,7 @@ impl Mutant {
         Mutant::CanaryNotWon,
         Mutant::OpensByItself,
         Mutant::ResetsTooSoon,
+        Mutant::ResetsUnread,
     ];
 
     /// What it does, in words.
@@ -70,6 +73,7 @@ impl Mutant {
             Mutant::CanaryNotWon => "a canary begins without having won",
             Mutant::OpensByItself => "a gatekeeper opens by itself",
             Mutant::ResetsTooSoon => "a canary goes before the time that was named",
+            Mutant::ResetsUnread => "a canary goes before what was told is read",
         }
     }
 }

@@ -63,10 +63,16 @@ fn the_same_seed_does_the_same_again() {
 /// Runs seeds until `mutant` is caught, and compares the promise that caught it.
 #[track_caller]
 fn check(mutant: Mutant, promise: &str) {
+    check_beside(mutant, promise, "");
+}
+
+/// The same of a fault that breaks another promise too: seeds that show only that are passed over.
+#[track_caller]
+fn check_beside(mutant: Mutant, promise: &str, another: &str) {
     const SEEDS: u64 = 2_000;
     let caught = (1..=SEEDS).find_map(|seed| {
         let broken = run(&Plan { mutant: Some(mutant), ..plan(seed) }).broken?;
-        Some((seed, broken))
+        (broken.promise != another).then_some((seed, broken))
     });
     match caught {
         Some((_, broken)) if broken.promise == promise => (),
@@ -78,13 +84,16 @@ fn check(mutant: Mutant, promise: &str) {
 #[test]
 fn faults_at_the_gates_are_caught() {
     check(Mutant::FenceDropped, "G1");
-    check(Mutant::PlainGateWrite, "G1");
+    // Whoever misses a message that none of the later ones tells of may take a gate for closed
+    // for ever: then nothing comes to its end.
+    check_beside(Mutant::PlainGateWrite, "G1", "L");
     check(Mutant::StragglerMoves, "G5");
     check(Mutant::GatesNotAsked, "G2");
     check(Mutant::HoleIgnored, "G2");
     check(Mutant::CanaryNotWon, "G4");
     check(Mutant::OpensByItself, "G3");
     check(Mutant::ResetsTooSoon, "G3");
+    check(Mutant::ResetsUnread, "G3");
 }
 
 /// What is lost, done twice or charged to the wrong one: W1 to W4.

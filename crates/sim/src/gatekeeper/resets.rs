@@ -43,7 +43,7 @@ pub(super) async fn probe_when_due(
     });
     let ready = due.caught_up.all_read(keeper).await?;
     memory.due = Some(due);
-    if !ready {
+    if !ready && !p.mutated(Mutant::ResetsUnread) {
         return Ok(());
     }
     let Some(look) = keeper.look(&gate.name).await? else { return Ok(()) };
