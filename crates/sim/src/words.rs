@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use domain::{
-    Admission, Canary, Cause, Epoch, Gate, GateName, Incident, Key, Kind, Payment, SourceKey, Task,
-    TaskState, Timestamp, Wallet, event_id,
+    Admission, Blame, Canary, Cause, Epoch, Gate, GateName, Incident, Key, Kind, Payment,
+    SourceKey, Task, TaskState, Timestamp, Wallet, event_id,
 };
 use logic::sensor::DayBudget;
 
@@ -132,9 +132,19 @@ impl Subject {
 }
 
 impl Told {
-    /// By which a repeated telling counts once.
+    /// By which a repeated telling counts once; what is found outside any attempt counts anew
+    /// once the gate to blame has moved.
     pub(crate) fn id(&self) -> String {
-        event_id(&self.kind, self.source_key.key(), self.attempt, self.verb)
+        let id = event_id(&self.kind, self.source_key.key(), self.attempt, self.verb);
+        let blame = self.cause.as_ref().and_then(Cause::rule).map(domain::Rule::blame);
+        let blamed = |admission: &&Admission| match &blame {
+            Some(Blame::Shared { gate, .. }) => gate == &admission.gate,
+            _ => false,
+        };
+        match self.admitted.iter().find(blamed) {
+            Some(admission) if self.attempt == 0 => format!("{id}/{}", admission.epoch),
+            _ => id,
+        }
     }
 }
 

@@ -156,9 +156,15 @@ impl AttemptVerb {
 }
 
 impl AttemptTold {
-    /// The same for whoever tells it, see [`event_id`].
+    /// The same for whoever tells it, see [`event_id`]. What was found outside any attempt, and
+    /// is found again after the gate to blame has moved, is another finding: it counts anew.
     pub fn id(&self) -> String {
-        event_id(&self.kind, self.source_key.key(), self.attempt, self.verb.word())
+        let id = event_id(&self.kind, self.source_key.key(), self.attempt, self.verb.word());
+        let blamed = |admission: &&Admission| Some(&admission.gate) == self.gate.as_ref();
+        match self.admitted.iter().find(blamed) {
+            Some(admission) if self.attempt == 0 => format!("{id}/{}", admission.epoch),
+            _ => id,
+        }
     }
 
     pub fn to_event(&self) -> Event {
@@ -329,6 +335,9 @@ mod tests {
         };
         let event = told.to_event();
         assert_eq!(event.subject, "event.failure.welcome.relay.nonce-conflict");
+        assert!(told.id().ends_with("/3/failed"), "{}", told.id());
+        let found = AttemptTold { attempt: 0, ..told.clone() };
+        assert!(found.id().ends_with("/0/failed/4"), "{}", found.id());
         assert_eq!(AttemptTold::from_json(&event.to_json()).unwrap(), told);
         for garbage in [&b""[..], b"{}", b"[1]", br#"{"id":"","source":"","type":"x"}"#] {
             assert!(AttemptTold::from_json(garbage).is_err());
