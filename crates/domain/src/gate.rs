@@ -106,9 +106,14 @@ pub struct Gate {
     /// Opened past the canary, for these causes, on a person's word.
     pub without_canary: bool,
     /// What a person allowed beforehand of this closing: its causes that pass by themselves.
-    /// Each was applied before its cause joined. While CLOSED, a canary may go once all causes
-    /// are among them; while PROBING or DRAINING, by a gatekeeper's hand, one has gone for that.
+    /// Each was in force as the gate closed, or as its cause joined. While CLOSED, a canary may
+    /// go once all causes are among them; while PROBING or DRAINING, one has gone for that.
     pub resets: Vec<Reset>,
+    /// Times that were named earlier are not counted on: things went well since, or a person has
+    /// said so.
+    pub failing_since: Timestamp,
+    /// How many canaries have gone for a time that was named, and failed, since then.
+    pub words_broken: u32,
 }
 
 /// A person's word, given beforehand, that a cause passes by itself at the time that is named

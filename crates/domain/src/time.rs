@@ -18,6 +18,11 @@ impl Timestamp {
         Timestamp(self.0.saturating_add(millis))
     }
 
+    pub fn before(self, time: Duration) -> Self {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Timestamp(self.0.saturating_sub(millis))
+    }
+
     /// The day that it falls on: days since 1970-01-01, UTC.
     pub const fn day(self) -> u64 {
         self.0 / 86_400_000

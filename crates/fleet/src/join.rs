@@ -128,6 +128,24 @@ pub fn options(nats: &NatsArgs, name: &str) -> Options {
     }
 }
 
+/// Reads every configuration from `version` to the one in force, oldest first. Numbers that were
+/// never applied are passed by.
+///
+/// # Errors
+///
+/// As [`current_config`], and when one of them cannot be read.
+pub async fn configs_since(bus: &Bus, version: u64) -> Result<Vec<Config>, JoinError> {
+    let in_force = current_config(bus).await?.config;
+    let mut configs = Vec::new();
+    for number in version..in_force.version {
+        let subject = subject::config(number);
+        let found = crate::store::read::<AppliedConfig>(bus, subject::RECORD, &subject).await?;
+        configs.extend(found.map(|found| found.value.config));
+    }
+    configs.push(in_force);
+    Ok(configs)
+}
+
 /// Reads the newest configuration: the gate `_config` names its version.
 ///
 /// # Errors

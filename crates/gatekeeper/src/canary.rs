@@ -94,16 +94,16 @@ impl Watch {
             return Ok(());
         };
         let found = task_state(keeper, gate, &canary).await?;
-        let ended = found.as_ref().and_then(|(_, state)| ended(state, &canary));
+        let ended = found.as_ref().and_then(|state| ended(state, &canary));
         let seen = Seen { epoch: gate.epoch, won, attempt: canary.attempt, ended };
         let watch = Watch::follow(memory.watch.take(), seen, keeper.fleet.clock.instant());
         let watch = memory.watch.insert(watch);
         match (watch.seen.ended.clone(), found) {
-            (Some(ended), Some((kind, _))) => {
+            (Some(ended), Some(state)) => {
                 if SETTLED_AFTER <= watch.since.elapsed()
                     && watch.caught_up.all_read(keeper).await?
                 {
-                    conclude(keeper, gate, &canary, kind, ended).await?;
+                    conclude(keeper, gate, &canary, &state, ended).await?;
                 }
                 Ok(())
             }
@@ -135,7 +135,7 @@ async fn conclude(
     keeper: &Keeper,
     gate: &Gate,
     canary: &Canary,
-    kind: domain::Kind,
+    state: &TaskState,
     ended: Ended,
 ) -> anyhow::Result<()> {
     tracing::warn!(
@@ -145,11 +145,11 @@ async fn conclude(
     let seq = keeper.fleet.gates.standing(&gate.name).map_or(0, |standing| standing.seq);
     let told = AttemptTold {
         verb: AttemptVerb::Completed,
-        kind,
+        kind: canary.kind.clone(),
         source_key: canary.source_key.clone(),
         attempt: canary.attempt,
         holder: canary.holder.clone(),
-        at: keeper.fleet.clock.now(),
+        at: state.at,
         cause: None,
         charged: false,
         gate: None,
@@ -160,7 +160,7 @@ async fn conclude(
         admitted: vec![Admission { gate: gate.name.clone(), epoch: gate.epoch, seq }],
         canary: vec![gate.name.clone()],
         credential: None,
-        resets_at: None,
+        resets_at: state.resets_at,
         begun: None,
         created: None,
     };
@@ -220,13 +220,13 @@ async fn task_state(
     keeper: &Keeper,
     gate: &Gate,
     canary: &Canary,
-) -> Result<Option<(domain::Kind, TaskState)>, StoreError> {
+) -> Result<Option<TaskState>, StoreError> {
     let needing = keeper.fleet.config().needing(&gate.name).into_iter();
     for kind in needing.filter(|kind| *kind == canary.kind) {
         let subject = subject::state(&kind, canary.task);
         match read::<TaskState>(&keeper.fleet.bus, subject::STATE, &subject).await {
             Ok(Some(found)) if tells_of(&found.value, canary) => {
-                return Ok(Some((kind, found.value)));
+                return Ok(Some(found.value));
             }
             Ok(_) | Err(StoreError::Garbled { .. }) => (),
             Err(error) => return Err(error),

@@ -6,12 +6,9 @@ use std::{
     },
 };
 
-use domain::{Blame, Gate, GateName, Reset};
-use fleet::{Fleet, JoinError};
-use logic::{
-    gate::{FailureSeen, Stamp},
-    pace::Pace,
-};
+use domain::{Gate, GateName, Reset, ResetPolicy};
+use fleet::Fleet;
+use logic::{gate::Stamp, pace::Pace};
 use tokio::sync::Notify;
 
 use crate::{standing::Look, tell::Teller};
@@ -59,21 +56,27 @@ impl Keeper {
         config.gates.get(name).map(|gate| gate.remedy.clone()).unwrap_or_default()
     }
 
-    /// The failure with what a person allowed of its cause, by the configuration in force: read
-    /// behind the fence that the decision is written under.
-    pub(crate) async fn with_reset(&self, seen: &FailureSeen) -> Result<FailureSeen, JoinError> {
-        let Blame::Shared { gate, .. } = &seen.blame else { return Ok(seen.clone()) };
-        if self.fleet.config().reset(gate, &seen.cause).is_none() {
-            return Ok(seen.clone());
-        }
-        let applied = fleet::current_config(&self.fleet.bus).await?;
-        let reset = applied.config.reset(gate, &seen.cause).map(|policy| Reset {
-            cause: seen.cause.clone(),
+    /// What a person allowed of the gate, by the configuration in force: read behind the fence
+    /// that the decision is written under. Where it cannot be read nothing is allowed, since a
+    /// closing must not wait for it.
+    pub(crate) async fn allowed(&self, name: &GateName) -> Vec<Reset> {
+        let applied = match fleet::current_config(&self.fleet.bus).await {
+            Ok(applied) => applied,
+            Err(error) => {
+                let error = format!("{:#}", anyhow::Error::new(error));
+                tracing::warn!(gate = %name, error, "what resets is not known: a person is asked");
+                return Vec::new();
+            }
+        };
+        let settings = applied.config.gates.get(name);
+        let policies = settings.map(|settings| settings.resets.as_slice()).unwrap_or_default();
+        let reset = |policy: &ResetPolicy| Reset {
+            cause: policy.cause.clone(),
             version: applied.config.version,
-            by: applied.by,
+            by: applied.by.clone(),
             note: policy.note.clone(),
-        });
-        Ok(FailureSeen { reset, ..seen.clone() })
+        };
+        policies.iter().map(reset).collect()
     }
 
     /// This gatekeeper, telling something now.

@@ -153,7 +153,7 @@ pub(crate) fn failure(told: &AttemptTold, cause: &Cause, blame: Blame) -> Failur
         at: told.at,
         evidence: shorten(&told.evidence, EVIDENCE_MAX),
         resets_at: told.resets_at,
-        reset: None,
+        allowed: Vec::new(),
     }
 }
 
@@ -216,11 +216,15 @@ pub(crate) async fn failed(
             },
         };
         let stamp = keeper.stamp(&look, &remedy);
-        let seen = keeper.with_reset(seen).await.context("read what a person allowed")?;
-        let Ok(decision) = on_failure(&look.gate, &record.incident, &seen, &stamp) else {
+        let decide = |seen: &FailureSeen| on_failure(&look.gate, &record.incident, seen, &stamp);
+        let Ok(mut decision) = decide(seen) else {
             moves::step_aside().await;
             continue;
         };
+        if decision.gate.as_ref().is_some_and(|gate| gate.state == GateState::Closed) {
+            let allowed = keeper.allowed(name).await;
+            decision = decide(&FailureSeen { allowed, ..seen.clone() })?;
+        }
         match moves::carry_out(keeper, &look, &record, &decision, Some(told)).await? {
             Carried::Done(_) => return Ok(()),
             Carried::Lost => moves::step_aside().await,
@@ -285,6 +289,8 @@ mod tests {
             canaries_failed: 0,
             without_canary: false,
             resets: Vec::new(),
+            failing_since: Timestamp::from_millis(0),
+            words_broken: 0,
         }
     }
 

@@ -129,7 +129,7 @@ mod tests {
                 at: Timestamp::from_millis(number * 1_000),
                 evidence: "5".repeat(1_000),
                 resets_at: None,
-                reset: None,
+                allowed: Vec::new(),
             };
             let decision = on_failure(&gate, &incident, &seen, &stamp).unwrap();
             incident = super::lean(decision.incident.unwrap());

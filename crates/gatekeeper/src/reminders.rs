@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use domain::Gate;
-use logic::gate::resets_at;
 use serde_json::{Value, json};
 use wire::{event::GateTold, subject};
 
-use crate::{Keeper, record::Record, rounds::Memory, tell, waiting};
+use crate::{Keeper, record::Record, resets, rounds::Memory, tell, waiting};
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
@@ -33,13 +32,14 @@ pub(crate) async fn remind(
         return Ok(());
     }
     let record = Record::read(&keeper.fleet.bus, &gate.name, gate.incident).await?;
+    let resets_at = resets::to_tell(keeper, gate, &record.incident).await?;
     let oldest = waiting::oldest(keeper, &gate.name).await;
     let mut more = json!({
         "reminder": due.1,
         "closed_for_secs": closed_for.as_secs(),
         "waiting": waiting::count(keeper, &gate.name).await,
         "oldest_waiting": oldest.map(|at| at.to_string()),
-        "resets_at": resets_at(gate, &record.incident).map(|at| at.to_string()),
+        "resets_at": resets_at.map(|at| at.to_string()),
     });
     tell::merge(&mut more, tell::incident_json(&record.incident));
     let told = GateTold {

@@ -2,8 +2,9 @@
 //! that was named for them, a canary may go. See [`logic::gate::resets_at`].
 
 use anyhow::Context as _;
-use domain::{Cause, Epoch, Gate, Timestamp};
-use logic::gate::{on_reset_due, resets_at};
+use bus::Bus;
+use domain::{Cause, Config, Epoch, Gate, Incident, Timestamp};
+use logic::gate::{on_reset_due, resets_at, taken_back};
 
 use crate::{
     Keeper,
@@ -58,12 +59,36 @@ pub(crate) async fn probe_when_due(
     // What was read before the gate may have been another incident's, or an older word.
     let record = Record::read(bus, &gate.name, look.gate.incident).await?;
     // Behind the fence: a person who takes their word back has taken it back.
-    let config = fleet::current_config(bus).await.context("read the configuration")?.config;
-    let Some(settings) = config.gates.get(&gate.name) else { return Ok(()) };
+    let configs = words_since(bus, &look.gate).await?;
     let remedy = keeper.remedy(&gate.name);
     let decision =
-        on_reset_due(&look.gate, &record.incident, settings, &keeper.stamp(&look, &remedy));
+        on_reset_due(&look.gate, &record.incident, &configs, &keeper.stamp(&look, &remedy));
+    if decision.gate.is_none() {
+        // Whatever stands in the way, what is told until it is gone is read before a canary goes.
+        memory.due = None;
+    }
     match moves::carry_out(keeper, &look, &record, &decision, None).await? {
         Carried::Done(_) | Carried::Lost => Ok(()),
     }
+}
+
+/// When a canary goes by itself, as far as is known, to be told; `None`: a person is asked.
+///
+/// # Errors
+///
+/// When the configurations that the word stands in cannot be read.
+pub(crate) async fn to_tell(
+    keeper: &Keeper,
+    gate: &Gate,
+    record: &Incident,
+) -> anyhow::Result<Option<Timestamp>> {
+    let Some(at) = resets_at(gate, record) else { return Ok(None) };
+    let configs = words_since(&keeper.fleet.bus, gate).await?;
+    Ok(taken_back(gate, &configs).is_none().then_some(at))
+}
+
+/// Every configuration since the oldest that the closing cites.
+async fn words_since(bus: &Bus, gate: &Gate) -> anyhow::Result<Vec<Config>> {
+    let oldest = gate.resets.iter().map(|reset| reset.version).min().unwrap_or(0);
+    fleet::configs_since(bus, oldest).await.context("read the configurations since the closing")
 }

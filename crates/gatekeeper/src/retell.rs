@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use domain::{Epoch, Gate};
+use domain::{Actor, Epoch, Gate};
 use serde_json::Value;
 use wire::subject;
 
@@ -51,7 +51,9 @@ pub(crate) async fn missing(keeper: &Keeper, gate: &Gate) -> anyhow::Result<()> 
         let found = at_epoch(&keeper.fleet.bus, &gate.name, Epoch::new(epoch)).await?;
         let Some((_, message)) = found else { continue };
         // The first epoch tells that the gate was made, which `apply` has shown.
-        let moved = before.as_ref().is_some_and(|before| before.state != message.state);
+        let moved = before.as_ref().is_some_and(|before| {
+            before.state != message.state || matches!(message.by, Actor::Person(_))
+        });
         if moved && now.since(message.at) < OLD && !was_told(keeper, &message).await? {
             tracing::debug!(gate = %gate.name, epoch, "a transition was not told yet");
             keeper.fleet.tell(&tell::transition(keeper.teller(), &message)).await?;

@@ -57,14 +57,16 @@ async fn visit(keeper: &Keeper, name: &GateName, memory: &mut Memory) -> anyhow:
         return garbled::alarm(keeper, name, memory).await;
     };
     let gate = standing.gate;
-    match gate.state {
-        GateState::Open => (),
-        GateState::Closed => {
-            reminders::remind(keeper, &gate, memory).await?;
-            resets::probe_when_due(keeper, &gate, memory).await?;
-        }
-        GateState::Probing => Watch::look_after(keeper, &gate, memory).await?,
-        GateState::Draining => drain::open_when_gone(keeper, &gate).await?,
-    }
-    retell::after_a_while(keeper, &gate, memory).await
+    let moved = match gate.state {
+        GateState::Open => Ok(()),
+        GateState::Closed => resets::probe_when_due(keeper, &gate, memory).await,
+        GateState::Probing => Watch::look_after(keeper, &gate, memory).await,
+        GateState::Draining => drain::open_when_gone(keeper, &gate).await,
+    };
+    // What cannot be done of one keeps nobody from being told.
+    let reminded = match gate.state {
+        GateState::Closed => reminders::remind(keeper, &gate, memory).await,
+        GateState::Open | GateState::Probing | GateState::Draining => Ok(()),
+    };
+    retell::after_a_while(keeper, &gate, memory).await.and(moved).and(reminded)
 }

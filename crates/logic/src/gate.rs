@@ -51,7 +51,7 @@ pub use canary::{CompletedSeen, UNDECIDED_AFTER, on_backlog_gone, on_canary_late
 pub use failure::{FailureSeen, on_failure};
 pub use home::{Home, Misplaced, counted_before, home};
 pub use person::{PersonCloses, PersonOpens, Refusal, close, open};
-pub use reset::{NAMED_MAX, on_reset_due, resets_at};
+pub use reset::{NAMED_MAX, on_reset_due, resets_at, taken_back};
 
 use domain::{Actor, Admission, Cause, Epoch, Gate, GateName, GateState, Incident, Timestamp};
 
@@ -121,6 +121,8 @@ pub fn first(name: GateName, by: &str, stamp: &Stamp<'_>) -> Gate {
         canaries_failed: 0,
         without_canary: false,
         resets: Vec::new(),
+        failing_since: stamp.now,
+        words_broken: 0,
     }
 }
 

@@ -173,7 +173,7 @@ fn only_a_person_opens(world: &World, before: &Gate, stored: &Stored) {
 /// closed for it, and allows still; no person has closed the gate since it was last open.
 fn what_opens_by_itself_was_allowed(world: &World, at: usize, before: &Gate, stored: &Stored) {
     let Stored { job: Some(Job::Reset { .. }), gate } = stored else { return };
-    let allows = |at: usize| {
+    let in_force = |at: usize| {
         let config = world.log[..at].iter().rfind(|stored| stored.gate.name.is_config());
         config.map_or(1, |stored| stored.gate.epoch.get())
     };
@@ -182,13 +182,18 @@ fn what_opens_by_itself_was_allowed(world: &World, at: usize, before: &Gate, sto
         let cited = before.resets.iter().find(|reset| reset.cause == *cause);
         let cited = cited.unwrap_or_else(|| panic!("{cause} was not allowed: {before:?}"));
         assert!(gate.note.contains(&cited.by) && gate.note.contains(cause.as_str()), "{gate:?}");
-        let first = world.log.iter().position(|stored| {
-            let Gate { name, incident, resets, .. } = &stored.gate;
-            (name, *incident) == (&gate.name, gate.incident) && resets.contains(cited)
+        let first = world.log[..at].iter().rposition(|stored| {
+            let ours = stored.gate.name == gate.name;
+            ours && !(stored.gate.state == GateState::Closed && stored.gate.resets.contains(cited))
         });
-        assert_eq!(allows(first.unwrap()), cited.version, "not in force as it closed: {cited:?}");
-        assert!(world.allowed.contains(&cited.version), "{cited:?} says no such thing");
-        assert!(world.allowed.contains(&allows(at)), "taken back: {gate:?}");
+        let mut since = (first.map_or(0, |first| first + 1)..at)
+            .filter(|at| world.log[*at].gate.name == gate.name);
+        assert_eq!(in_force(since.next().unwrap()), cited.version, "not as it closed: {cited:?}");
+        for config in &world.applied {
+            let version = cited.version..=in_force(at);
+            let allows = config.reset(&gate.name, cause).is_some();
+            assert!(!version.contains(&config.version) || allows, "taken back: {gate:?}");
+        }
     }
     let closed = world.log[..at].iter().rev().map(|stored| &stored.gate);
     let mut closed = closed.filter(|it| it.name == gate.name);

@@ -15,7 +15,7 @@ use std::{
     rc::Rc,
 };
 
-use domain::{Actor, Blame, Cause, Gate, GateName, GateState, Incident, Reset};
+use domain::{Actor, Blame, Gate, GateName, GateState, Incident, Reset, ResetPolicy};
 use logic::{gate::Stamp, pace::Pace};
 
 use crate::{
@@ -118,20 +118,22 @@ impl Keeper {
         Stamp { now: self.p.now(), prev: look.token, remedy: "" }
     }
 
-    /// What a person allowed of the cause at the gate that is to blame, by the configuration in
-    /// force; nothing while this gatekeeper does not know who applied that.
-    pub(super) fn allowed(&self, blame: &Blame, cause: &Cause) -> Option<Reset> {
-        let Blame::Shared { gate, .. } = blame else { return None };
+    /// What a person allowed of the gate that is to blame, by the configuration in force; nothing
+    /// while this gatekeeper does not know who applied that.
+    pub(super) fn allowed(&self, blame: &Blame) -> Vec<Reset> {
+        let Blame::Shared { gate, .. } = blame else { return Vec::new() };
         let config = self.p.config();
-        let policy = config.reset(gate, cause)?;
-        let in_force = self.gates.standing(&GateName::config())?.gate;
-        match in_force.by {
-            Actor::Person(by) if in_force.epoch.get() == config.version => {
-                let (version, note) = (config.version, policy.note.clone());
-                Some(Reset { cause: cause.clone(), version, by, note })
-            }
-            Actor::Person(_) | Actor::Gatekeeper => None,
-        }
+        let standing = self.gates.standing(&GateName::config());
+        let in_force = standing.filter(|it| it.gate.epoch.get() == config.version);
+        let Some(Actor::Person(by)) = in_force.map(|it| it.gate.by) else { return Vec::new() };
+        let policies = config.gates.get(gate).map(|settings| settings.resets.as_slice());
+        let reset = |policy: &ResetPolicy| Reset {
+            cause: policy.cause.clone(),
+            version: config.version,
+            by: by.clone(),
+            note: policy.note.clone(),
+        };
+        policies.unwrap_or_default().iter().map(reset).collect()
     }
 
     /// A gatekeeper that closes and opens by itself what only a person may open.

@@ -169,6 +169,8 @@ mod tests {
             canaries_failed: 0,
             without_canary: false,
             resets: Vec::new(),
+            failing_since: Timestamp::from_millis(0),
+            words_broken: 0,
         }
     }
 

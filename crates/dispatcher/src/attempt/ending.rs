@@ -305,6 +305,8 @@ mod tests {
             canaries_failed: 0,
             without_canary: false,
             resets: Vec::new(),
+            failing_since: Timestamp::from_millis(0),
+            words_broken: 0,
         };
         let check = |canary: bool, epoch, now: &Gate, expected: bool| {
             let claimed = TaskState {

@@ -61,14 +61,21 @@ pub fn blame_of(config: &Config, kind: &Kind, outcome: &Outcome) -> Blame {
     cause_of(outcome).map_or(Blame::Nobody, |cause| config.blame(kind, cause))
 }
 
+/// How long the other side has asked the task to wait. A budget asks nobody: the task is free to
+/// go as soon as there is a larger one.
+fn asked(cause: &Cause, named: Option<Duration>) -> Option<Duration> {
+    named.filter(|_| cause.as_str() != "budget.reached")
+}
+
 /// What follows from the outcome of the attempt that holds `claimed`.
 pub fn on_outcome(claimed: &TaskState, outcome: &Outcome, terms: &Terms) -> Ending {
     let attempt = Attempt { toll: Toll::of(outcome), ..Attempt::of(claimed, terms.now) };
     match outcome {
         Outcome::Completed { effect, cost } => attempt.costing(*cost).completed(effect, *cost),
-        Outcome::Failed { cause, evidence, retry_after, cost } => {
-            let trouble = Trouble { cause, evidence, retry_after: *retry_after, cost: *cost };
-            let attempt = attempt.costing(*cost).stating(*retry_after);
+        Outcome::Failed { cause, evidence, retry_after: named, cost } => {
+            let retry_after = asked(cause, *named);
+            let trouble = Trouble { cause, evidence, retry_after, cost: *cost, unknown: false };
+            let attempt = attempt.costing(*cost).stating(*named);
             match terms.blame {
                 Blame::Own => attempt.charge(&trouble, terms),
                 Blame::Shared { gate, tasks, .. } if 0 < *tasks => {
@@ -77,9 +84,10 @@ pub fn on_outcome(claimed: &TaskState, outcome: &Outcome, terms: &Terms) -> Endi
                 Blame::Shared { .. } | Blame::Nobody => attempt.rest(&trouble, false, terms),
             }
         }
-        Outcome::Unknown { cause, evidence, retry_after, cost } => {
-            let trouble = Trouble { cause, evidence, retry_after: *retry_after, cost: *cost };
-            attempt.costing(*cost).stating(*retry_after).unknown(&trouble, terms)
+        Outcome::Unknown { cause, evidence, retry_after: named, cost } => {
+            let retry_after = asked(cause, *named);
+            let trouble = Trouble { cause, evidence, retry_after, cost: *cost, unknown: true };
+            attempt.costing(*cost).stating(*named).unknown(&trouble, terms)
         }
         Outcome::Held { gate, why } => attempt.held(gate.clone(), why, terms),
         Outcome::Moot { why } => attempt.moot(why),
@@ -97,6 +105,8 @@ struct Trouble<'a> {
     evidence: &'a str,
     retry_after: Option<Duration>,
     cost: Cost,
+    /// What it did is not known.
+    unknown: bool,
 }
 
 impl Ending {
@@ -221,7 +231,8 @@ impl Attempt {
     ///
     /// Where the kind asks, a person decides: what the attempt did is unknown.
     pub(super) fn lost(mut self, cause: &Cause, evidence: &str, kind: &KindConfig) -> Ending {
-        let trouble = Trouble { cause, evidence, retry_after: None, cost: Cost::ZERO };
+        let (retry_after, cost, unknown) = (None, Cost::ZERO, true);
+        let trouble = Trouble { cause, evidence, retry_after, cost, unknown };
         self.toll = Toll::Unknown;
         if kind.on_unknown == OnUnknown::Ask {
             return self.ask(&trouble, None);
@@ -245,11 +256,12 @@ impl Attempt {
     }
 
     /// Where this one failure closes the gate, that keeps everyone waiting, and what the other
-    /// side asked for: the task itself must not sleep through an opening.
+    /// side asked for: the task itself must not sleep through an opening. Not so what is in doubt:
+    /// asked again too early, it would be put off without a try, and close the gate once more.
     fn share(self, trouble: &Trouble, gate: &GateName, terms: &Terms) -> Ending {
         let latch = self.latch(gate);
         let failed = self.report(trouble.failed(false, Some(gate.clone())));
-        let closes = matches!(terms.blame, Blame::Shared { tasks: 1, .. });
+        let closes = matches!(terms.blame, Blame::Shared { tasks: 1, .. }) && !trouble.unknown;
         let wait = match closes {
             true => terms.delay(1, None),
             false => terms.delay(self.uncharged(), trouble.retry_after),

@@ -181,7 +181,7 @@ fn knows_its_own_claims() {
 }
 
 /// A failure goes to whom it belongs: the chain's next link, what is told, and the answer. What
-/// the other side asked to wait is waited, unless the gate that closes at once does so.
+/// the other side asked to wait is waited, unless the gate does so, which closes at once.
 #[test]
 fn outcomes_have_their_ending() {
     let shared = |tasks| Blame::Shared { gate: gate(), tasks, within: Duration::from_secs(1) };
@@ -212,8 +212,11 @@ fn outcomes_have_their_ending() {
     check(2, &failed, &Blame::Own, "dead, 3 charged, failed dead, Ack");
     let returned = "returned, 1 charged, failed, PutBack(10s), latch relay at 3";
     check(1, &failed, &shared(1), returned);
-    check(1, &unknown, &shared(1), returned);
-    check(1, &unknown, &shared(2), &returned.replace("10s", "90s"));
+    check(1, &unknown, &shared(1), &returned.replace("10s", "90s"));
+    let (busy, cause) = (String::new(), cause());
+    let busy = Outcome::Failed { cause, evidence: busy, retry_after: wait, cost };
+    check(1, &busy, &shared(1), returned);
+    check(1, &busy, &shared(2), &returned.replace("10s", "90s"));
     check(1, &failed, &shared(0), "resting, 1 charged, failed, PutBack(10s)");
     check(1, &failed, &Blame::Nobody, "resting, 1 charged, failed, PutBack(10s)");
     check(2, &unknown, &Blame::Own, "resting, 2 charged, unknown, PutBack(90s)");

@@ -33,9 +33,8 @@ pub struct FailureSeen {
     pub evidence: String,
     /// When it will have passed, by the word of whoever refused.
     pub resets_at: Option<Timestamp>,
-    /// What a person allowed of this cause and the gate that is blamed, by the configuration
-    /// that it is judged by.
-    pub reset: Option<Reset>,
+    /// What a person allowed of the gate that is blamed, by the configuration in force.
+    pub allowed: Vec<Reset>,
 }
 
 impl FailureSeen {
@@ -73,7 +72,7 @@ pub fn on_failure(
         };
     match (&seen.blame, home) {
         _ if !fits => Err(Misplaced { home }),
-        (_, Home::From(_)) => Ok(on_straggler(record, seen)),
+        (_, Home::From(_)) => Ok(on_straggler(gate, record, seen)),
         (Blame::Shared { tasks, within, .. }, _) => {
             Ok(on_shared(gate, record, seen, (*tasks, *within), stamp))
         }
@@ -82,9 +81,10 @@ pub fn on_failure(
 }
 
 /// Joins the incident that ended with the opening it missed, and moves nothing (G5).
-fn on_straggler(record: &Incident, seen: &FailureSeen) -> Decision {
+fn on_straggler(gate: &Gate, record: &Incident, seen: &FailureSeen) -> Decision {
     let told = vec![Told::Joined { incident: record.number, straggler: true }];
-    let incident = (!record.has(&seen.event)).then(|| joined(record, seen, true));
+    let incident =
+        (!record.has(&seen.event)).then(|| joined(record, seen, true, gate.trigger.as_ref()));
     Decision { gate: None, incident, told }
 }
 
@@ -101,7 +101,9 @@ fn on_shared(
     let new = !record.has(&seen.event);
     let incident = new.then(|| match gate.state {
         GateState::Open => gathered(record, seen, tasks, within),
-        GateState::Closed | GateState::Probing | GateState::Draining => joined(record, seen, false),
+        GateState::Closed | GateState::Probing | GateState::Draining => {
+            joined(record, seen, false, gate.trigger.as_ref())
+        }
     });
     let reached = match gate.state {
         GateState::Open => tasks_within(incident.as_ref().unwrap_or(record), seen, within),
@@ -154,25 +156,28 @@ fn closed_by(gate: &Gate, seen: &FailureSeen, stamp: &Stamp<'_>) -> Gate {
     let note = format!("{} failed: {}", seen.source_key, seen.cause);
     let mut closed = closed(gate, seen.cause.clone(), Actor::Gatekeeper, note, stamp);
     closed.trigger = Some(trigger(seen));
-    cite(&mut closed, seen);
+    let cited = seen.allowed.iter().filter(|reset| closed.causes.contains(&reset.cause));
+    closed.resets = cited.cloned().collect();
+    if gate.state == GateState::Probing {
+        closed.words_broken += u32::from(!gate.resets.is_empty());
+    } else {
+        // Whatever adds up to this closing was told within its window.
+        let window = match seen.blame {
+            Blame::Shared { within, .. } => within,
+            Blame::Own | Blame::Nobody => Duration::ZERO,
+        };
+        (closed.failing_since, closed.words_broken) = (seen.at.before(window), 0);
+    }
     closed
 }
 
-/// The closing keeps what was allowed of a cause as that joined; what is applied later is of no
-/// use to it.
-fn cite(closed: &mut Gate, seen: &FailureSeen) {
-    let reset = seen.reset.iter().filter(|reset| reset.cause == seen.cause);
-    let cited = |cause: &Cause| closed.resets.iter().any(|known| known.cause == *cause);
-    let new: Vec<Reset> = reset.filter(|reset| !cited(&reset.cause)).cloned().collect();
-    closed.resets.extend(new);
-}
-
-/// The closing goes on for one more cause; what began it stays on the message.
+/// The closing goes on for one more cause; what began it stays on the message, and what was
+/// allowed of the causes before: what is applied later is of no use to those.
 fn with_cause(gate: &Gate, seen: &FailureSeen, stamp: &Stamp<'_>) -> Gate {
     let note = format!("{} failed too: {}", seen.source_key, seen.cause);
     let mut closed = closed(gate, seen.cause.clone(), Actor::Gatekeeper, note, stamp);
     closed.trigger = gate.trigger.clone();
-    cite(&mut closed, seen);
+    closed.resets.extend(seen.allowed.iter().find(|reset| reset.cause == seen.cause).cloned());
     closed
 }
 

@@ -87,6 +87,9 @@ pub fn close(
     closed.resets = Vec::new();
     if gate.state == GateState::Closed {
         closed.trigger = gate.trigger.clone();
+        // Whatever cause they name: from here on a person is asked.
+        let person: Option<Cause> = "person.closed".parse().ok();
+        closed.causes.extend(person.filter(|cause| !closed.causes.contains(cause)));
     }
     let empty = || Incident::new(closed.name.clone(), closed.incident);
     let incident = record.is_none().then(empty);
@@ -127,6 +130,8 @@ pub fn open(
             let mut probing = next(gate, GateState::Probing, by, command.note.clone(), stamp);
             probing.opening = probing.epoch;
             probing.canaries_failed = 0;
+            probing.resets = Vec::new();
+            (probing.failing_since, probing.words_broken) = (stamp.now, 0);
             Ok(Decision::write(probing, Told::Probing))
         }
     }

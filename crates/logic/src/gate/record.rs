@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use domain::{Cause, Incident, JoinedFailure, Key, Timestamp};
+use domain::{Cause, Incident, JoinedFailure, Key, Timestamp, Trigger};
 
 use super::{FailureSeen, reset::word};
 
@@ -47,14 +47,19 @@ pub(super) fn gathered(
             failure.evidence.truncate(end);
         }
     }
-    joined(&record, seen, false)
+    joined(&record, seen, false, None)
 }
 
-/// The record with one more failure.
-pub(super) fn joined(record: &Incident, seen: &FailureSeen, straggler: bool) -> Incident {
+/// The record with one more failure; that of `trigger` stays in it.
+pub(super) fn joined(
+    record: &Incident,
+    seen: &FailureSeen,
+    straggler: bool,
+    trigger: Option<&Trigger>,
+) -> Incident {
     let mut record = record.clone();
     if Incident::KEPT_MAX <= record.failures.len() {
-        record.failures.remove(oldest_to_spare(&record));
+        record.failures.remove(oldest_to_spare(&record, trigger));
         record.more = record.more.saturating_add(1);
     }
     record.failures.push(JoinedFailure {
@@ -71,17 +76,18 @@ pub(super) fn joined(record: &Incident, seen: &FailureSeen, straggler: bool) -> 
     record
 }
 
-/// The oldest failure behind the first ones that does not name the latest time for its cause:
-/// a gate that resets goes by that.
-fn oldest_to_spare(record: &Incident) -> usize {
-    let latest = |cause: &Cause| {
-        let alike = record.failures.iter().filter(|failure| failure.cause == *cause);
-        alike.filter_map(word).max()
+/// The oldest failure behind the first ones that says nothing by which a gate resets: it closed
+/// none, and others of its cause are newer, and name a time as late.
+fn oldest_to_spare(record: &Incident, trigger: Option<&Trigger>) -> usize {
+    let matters = |at: usize, failure: &JoinedFailure| {
+        let later = record.failures.iter().skip(at + 1);
+        let alike = || later.clone().filter(|later| later.cause == failure.cause);
+        let newest = alike().all(|later| later.at < failure.at);
+        let latest = word(failure).is_some_and(|at| alike().filter_map(word).all(|it| it < at));
+        newest || latest || trigger.is_some_and(|trigger| trigger.event == failure.event)
     };
     let mut behind = record.failures.iter().enumerate().skip(FIRST_KEPT);
-    let spare = behind
-        .find(|(_, failure)| word(failure).is_none_or(|at| latest(&failure.cause) != Some(at)));
-    spare.map_or(FIRST_KEPT, |(at, _)| at)
+    behind.find(|(at, failure)| !matters(*at, failure)).map_or(FIRST_KEPT, |(at, _)| at)
 }
 
 /// The most distinct tasks that failed for the cause of `seen` in any stretch of `within`

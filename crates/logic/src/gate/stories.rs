@@ -167,7 +167,11 @@ fn failure(words: &[&str], at: Timestamp) -> FailureSeen {
         resets_at: words
             .iter()
             .find_map(|word| Some(self::at(word.strip_prefix("named=")?.parse().ok()?))),
-        reset: words.contains(&"allowed").then(|| resets::allowed(words[3])),
+        allowed: words
+            .contains(&"allowed")
+            .then(|| resets::allowed(words[3]))
+            .into_iter()
+            .collect(),
     }
 }
 

@@ -59,5 +59,7 @@ pub(crate) fn gate(epoch: Epoch, state: GateState) -> Gate {
         canaries_failed: 0,
         without_canary: false,
         resets: Vec::new(),
+        failing_since: Timestamp::from_millis(0),
+        words_broken: 0,
     }
 }

@@ -4,10 +4,7 @@
 #[path = "world/settings.rs"]
 mod settings;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use domain::{
     Admission, Blame, Canary, Cause, ClosePolicy, Config, Epoch, Gate, GateConfig, GateName,
@@ -104,8 +101,8 @@ pub(crate) struct World {
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) events: Vec<Event>,
     pub(crate) now: Timestamp,
-    /// The versions of the configuration that allow the resets of the relay.
-    pub(crate) allowed: BTreeSet<u64>,
+    /// Every configuration, the one in force last.
+    pub(crate) applied: Vec<Config>,
     keepers: Vec<Vec<(Job, Stage)>>,
 }
 
@@ -130,7 +127,7 @@ impl World {
             attempts: Vec::new(),
             events: Vec::new(),
             now: Timestamp::from_millis(0),
-            allowed: BTreeSet::new(),
+            applied: vec![settings::config()],
             keepers: vec![Vec::new(); 3],
         };
         for name in world.names.clone() {
@@ -250,7 +247,7 @@ impl World {
             at: self.now,
             evidence: String::new(),
             resets_at: named.map(|secs| self.now.after(Duration::from_secs(secs))),
-            reset: None,
+            allowed: Vec::new(),
         }));
     }
 

@@ -62,10 +62,6 @@ pub(super) fn places(gates: &BTreeMap<GateName, GateRead>) -> Vec<Place> {
 /// Warns of what will do nothing, or what no time heals.
 pub(super) fn check(config: &Config, places: &[Place], notes: &mut Notes<'_>) {
     for (gate, cause, span) in places {
-        let closes = |kind| match config.blame(kind, cause) {
-            Blame::Shared { gate: blamed, tasks, .. } => blamed == *gate && 0 < tasks,
-            Blame::Own | Blame::Nobody => false,
-        };
         let text = cause.as_str();
         if FOR_A_PERSON
             .iter()
@@ -76,12 +72,27 @@ pub(super) fn check(config: &Config, places: &[Place], notes: &mut Notes<'_>) {
                  is named with it; leave it out of the `resets` of gate `{gate}`"
             );
             notes.warning(span, what);
-        } else if !config.needing(gate).iter().any(closes) {
-            let what = format!(
-                "cause `{cause}` never closes gate `{gate}`, so nothing resets; add it to its \
-                 `closes_on`: {{ cause = \"{cause}\", tasks = 1 }}"
-            );
-            notes.warning(span, what);
+            continue;
         }
+        let kinds = config.needing(gate);
+        let blamed = kinds.iter().find_map(|kind| match config.blame(kind, cause) {
+            Blame::Shared { gate: blamed, tasks, .. } if blamed == *gate => Some((blamed, tasks)),
+            _ => None,
+        });
+        // A gate that no kind needs is told of already.
+        if kinds.is_empty() || blamed.is_some_and(|(_, tasks)| 0 < tasks) {
+            continue;
+        }
+        let elsewhere = kinds.iter().find_map(|kind| match config.blame(kind, cause) {
+            Blame::Shared { gate: other, .. } if other != *gate => Some(other),
+            _ => None,
+        });
+        let advice = match elsewhere {
+            Some(other) => format!("it closes `{other}`, so say it there"),
+            None => format!("add it to its `closes_on`: {{ cause = \"{cause}\", tasks = 1 }}"),
+        };
+        let what =
+            format!("cause `{cause}` never closes gate `{gate}`, so nothing resets; {advice}");
+        notes.warning(span, what);
     }
 }

@@ -8,7 +8,7 @@ use wire::event::gate_json;
 
 use super::{
     budget::{self, Account},
-    resets,
+    resets::Word,
 };
 use crate::{
     look::{self, NOTHING, Pulse, Queues, Seen},
@@ -21,6 +21,8 @@ struct Listing {
     config: Config,
     gates: BTreeMap<GateName, Seen>,
     incidents: BTreeMap<GateName, Incident>,
+    /// Of those that may open by themselves.
+    words: BTreeMap<GateName, Word>,
     queues: Queues,
     /// Of the gate that they close.
     budgets: BTreeMap<GateName, Vec<Account>>,
@@ -33,11 +35,12 @@ pub(super) async fn run(bus: &Bus, out: &Out) -> anyhow::Result<()> {
     let kinds: Vec<Kind> = config.kinds.keys().cloned().collect();
     let pulse = Pulse::listen(bus).await?;
     let gates = Seen::all(bus, &config).await?;
-    let mut incidents = BTreeMap::new();
+    let (mut incidents, mut words) = (BTreeMap::new(), BTreeMap::new());
     for gate in gates.values().filter_map(Seen::gate) {
-        if let Some(incident) = look::incident(bus, gate).await? {
-            incidents.insert(gate.name.clone(), incident);
-        }
+        let incident = look::incident(bus, gate).await?;
+        let word = Word::read(bus, Some(gate), incident.as_ref()).await;
+        words.extend(word.map(|word| (gate.name.clone(), word)));
+        incidents.extend(incident.map(|incident| (gate.name.clone(), incident)));
     }
     let queues = Queues::read(bus, &kinds).await;
     let mut budgets = BTreeMap::new();
@@ -45,7 +48,7 @@ pub(super) async fn run(bus: &Bus, out: &Out) -> anyhow::Result<()> {
         budgets.insert(name.clone(), Account::all(bus, &config, name, &queues).await?);
     }
     let now = Clock.now();
-    let listing = Listing { config, gates, incidents, queues, budgets, pulse, now };
+    let listing = Listing { config, gates, incidents, words, queues, budgets, pulse, now };
     if out.json {
         out.object(&listing.object())?;
     } else {
@@ -68,8 +71,8 @@ impl Listing {
             table.row(vec![name.as_str().into(), state, since.into(), waits.into(), why.into()]);
             if let Some(gate) = seen.gate().filter(|gate| gate.state != GateState::Open) {
                 table.remark(format!("by {}: {}", gate.by, gate.note));
-                let resets = resets::told(gate, self.incidents.get(name), self.now);
-                if let Some(line) = resets.as_deref().and_then(|told| told.lines().next()) {
+                let word = self.words.get(name).map(|word| word.told(gate, self.now));
+                if let Some(line) = word.as_deref().and_then(|told| told.lines().next()) {
                     table.remark(format!("by itself: {line}"));
                 }
                 for budget in self.budgets.get(name).into_iter().flatten() {
@@ -140,7 +143,7 @@ impl Listing {
             let queued = kinds.iter().map(|kind| (kind.to_string(), json!(self.queues.of(kind))));
             object.insert("in_queue".to_owned(), Value::Object(queued.collect()));
             object.insert("latched".to_owned(), latched_object(&self.pulse, name, seen));
-            let at = resets::at(seen.gate(), incident);
+            let at = self.words.get(name).and_then(|word| word.at);
             object.insert("resets_at".to_owned(), json!(at.map(|at| at.to_string())));
             let budgets = self.budgets.get(name).map(Vec::as_slice).unwrap_or_default();
             object.insert("budgets".to_owned(), budget::objects(budgets));

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     budget::{self, Account},
     list::{incident_object, latched_object, seen_object},
-    resets,
+    resets::Word,
 };
 use crate::{
     look::{self, Pulse, Queues, Seen},
@@ -25,6 +25,7 @@ struct Shown<'a> {
     name: &'a GateName,
     seen: Seen,
     incident: Option<Incident>,
+    word: Option<Word>,
     queues: Queues,
     budgets: Vec<Account>,
     pulse: Pulse,
@@ -39,9 +40,10 @@ pub(super) async fn run(bus: &Bus, name: &GateName, out: &Out) -> anyhow::Result
         Some(gate) => look::incident(bus, gate).await?,
         None => None,
     };
+    let word = Word::read(bus, seen.gate(), incident.as_ref()).await;
     let queues = Queues::read(bus, &config.needing(name)).await;
     let budgets = Account::all(bus, &config, name, &queues).await?;
-    let shown = Shown { config: &config, name, seen, incident, queues, budgets, pulse };
+    let shown = Shown { config: &config, name, seen, incident, word, queues, budgets, pulse };
     if out.json {
         out.object(&shown.object())?
     } else {
@@ -74,8 +76,8 @@ impl Shown<'_> {
         standing(&mut text, gate, now);
         failures(&mut text, gate, self.incident.as_ref(), now);
         if gate.state != GateState::Open {
-            let resets = resets::told(gate, self.incident.as_ref(), now);
-            field(&mut text, "by itself", &resets.unwrap_or_default());
+            let word = self.word.as_ref().map(|word| word.told(gate, now));
+            field(&mut text, "by itself", &word.unwrap_or_default());
             field(&mut text, "remedy", &gate.remedy);
             if gate.state == GateState::Closed {
                 let open = format!("portcullis gate open {name} --note \"…\"");
@@ -108,7 +110,7 @@ impl Shown<'_> {
             let queued = kinds.iter().map(|kind| (kind.to_string(), json!(queues.of(kind))));
             object.insert("in_queue".to_owned(), Value::Object(queued.collect()));
             object.insert("latched".to_owned(), latched_object(pulse, name, seen));
-            let at = resets::at(seen.gate(), incident);
+            let at = self.word.as_ref().and_then(|word| word.at);
             object.insert("resets_at".to_owned(), json!(at.map(|at| at.to_string())));
             object.insert("evidence".to_owned(), Value::Array(failures.collect()));
             object.insert("budgets".to_owned(), budget::objects(&self.budgets));

@@ -20,6 +20,8 @@ fn gate(name: &str, state: GateState) -> Gate {
         canaries_failed: 0,
         without_canary: false,
         resets: Vec::new(),
+        failing_since: Timestamp::from_millis(0),
+        words_broken: 0,
     }
 }
 

@@ -45,8 +45,8 @@ async fn settle(keeper: &Keeper, told: &Told) -> Result<(), Silent> {
         "failed" => {
             let Some(cause) = &told.cause else { return Ok(()) };
             let blame = keeper.p.config().blame(&told.kind, cause);
-            let reset = keeper.allowed(&blame, cause);
-            let seen = FailureSeen { reset, ..failure(told, cause, blame) };
+            let allowed = keeper.allowed(&blame);
+            let seen = FailureSeen { allowed, ..failure(told, cause, blame) };
             for gate in seen.concerns() {
                 failed(keeper, &gate, &seen).await?;
             }
@@ -70,7 +70,7 @@ pub(super) fn failure(told: &Told, cause: &Cause, blame: domain::Blame) -> Failu
         at: told.at,
         evidence: told.evidence.clone(),
         resets_at: told.resets_at,
-        reset: None,
+        allowed: Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A CLOSED gate whose causes pass by themselves, by a person's word: when the time has come
 //! that was named for them, a canary may go.
 
-use domain::{Cause, Epoch, Gate, GateName, Incident, Timestamp};
+use domain::{Cause, Config, Epoch, Gate, GateName, Incident, Timestamp};
 use logic::gate::{on_reset_due, resets_at};
 
 use super::{
@@ -53,10 +53,12 @@ pub(super) async fn probe_when_due(
     if p.gate_now(&GateName::config()).await?.is_none() {
         return Ok(());
     }
-    let config = p.config();
-    let Some(settings) = config.gates.get(&gate.name) else { return Ok(()) };
+    let configs = [Config::clone(&p.config())];
     let believed = as_believed(keeper, &record);
-    let decision = on_reset_due(&look.gate, &believed, settings, &keeper.stamp(&look));
+    let decision = on_reset_due(&look.gate, &believed, &configs, &keeper.stamp(&look));
+    if decision.gate.is_none() {
+        memory.due = None;
+    }
     let carried = moves::carry_out(keeper, &look, &record, &decision).await?;
     if decision.gate.is_some() && matches!(carried, Carried::Done) {
         p.count("canaries by a word given beforehand");

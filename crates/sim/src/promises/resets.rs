@@ -57,11 +57,13 @@ fn why_not(world: &World, fact: &Fact, before: &Gate, gate: &Gate, now: Millis) 
     let trigger = before.trigger.as_ref().map_or("", |trigger| &trigger.event);
     let records = world.witness.records(&gate.name, gate.incident);
     let known = records.iter().filter(|record| record.has(trigger));
-    let dues: Vec<Option<Timestamp>> = known.map(|it| due(world, it, &causes)).collect();
+    let since = opened_by_hand(log);
+    let due = |record: &Incident| due(world, record, &causes, since);
+    let dues: Vec<Option<Timestamp>> = known.map(|it| due(it)).collect();
     if !dues.iter().flatten().any(|due| *due <= gate.at) {
         return Some(format!("no time had come by {}: {dues:?}", gate.at));
     }
-    unread(world, *by, before, records.iter().filter_map(|it| due(world, it, &causes)).min())
+    unread(world, *by, before, records.iter().filter_map(|it| due(it)).min())
 }
 
 /// The newest messages of a gate that say CLOSED.
@@ -104,14 +106,35 @@ fn cites(closed: &Gate, reset: &Reset) -> bool {
     closed.state == GateState::Closed && closed.resets.contains(reset)
 }
 
-/// The latest time that was named for any of the causes, by the failures of `record` as they were
-/// told; `None` where none was for one of them, or it has failed again since.
-fn due(world: &World, record: &Incident, causes: &BTreeSet<Cause>) -> Option<Timestamp> {
+/// When a person has last opened the gate, and so said that what was named before is over; the
+/// beginning of time where it was closed since after all had gone well.
+fn opened_by_hand(log: &[Rc<Gate>]) -> Timestamp {
+    for (before, after) in log.iter().zip(log.iter().skip(1)).rev() {
+        match (before.state, after.state) {
+            (GateState::Open | GateState::Draining, GateState::Closed) => break,
+            (GateState::Closed, GateState::Probing) if after.by != Actor::Gatekeeper => {
+                return after.at;
+            }
+            _ => (),
+        }
+    }
+    Timestamp::default()
+}
+
+/// The latest time that was named for any of the causes since then, by the failures of `record` as
+/// they were told; `None` where none was for one of them, or it has failed again since.
+fn due(
+    world: &World,
+    record: &Incident,
+    causes: &BTreeSet<Cause>,
+    since: Timestamp,
+) -> Option<Timestamp> {
     let told = |event: &String| world.witness.told.get(event).map(|(_, told)| &**told);
     let due = |cause: &Cause| {
         let failures = record.failures.iter().filter(|failure| failure.cause == *cause);
         let failures: Vec<&Told> = failures.filter_map(|it| told(&it.event)).collect();
         let named = failures.iter().filter_map(|it| Some((it.at, it.resets_at?)));
+        let named = named.filter(|(at, _)| since <= *at);
         let near = named.filter(|(at, named)| named.since(*at) <= NAMED_MAX);
         let latest = near.map(|(_, named)| named).max()?;
         failures.iter().all(|it| it.at <= latest).then_some(latest)

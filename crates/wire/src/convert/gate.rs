@@ -30,6 +30,8 @@ impl Wire for Gate {
             canaries_failed: self.canaries_failed,
             without_canary: self.without_canary,
             resets: self.resets.iter().map(reset_to).collect(),
+            failing_since_ms: self.failing_since.as_millis(),
+            words_broken: self.words_broken,
         }
     }
 
@@ -51,6 +53,8 @@ impl Wire for Gate {
             canaries_failed: gate.canaries_failed,
             without_canary: gate.without_canary,
             resets: gate.resets.into_iter().map(reset_of).collect::<Result<_, _>>()?,
+            failing_since: at(gate.failing_since_ms),
+            words_broken: gate.words_broken,
         })
     }
 }

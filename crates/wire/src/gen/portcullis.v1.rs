@@ -40,6 +40,12 @@ pub struct Gate {
     /// What a person allowed beforehand of this closing.
     #[prost(message, repeated, tag = "16")]
     pub resets: ::prost::alloc::vec::Vec<Reset>,
+    /// Times that were named earlier are not counted on.
+    #[prost(uint64, tag = "17")]
+    pub failing_since_ms: u64,
+    /// Canaries that have gone for a time that was named, and failed, since then.
+    #[prost(uint32, tag = "18")]
+    pub words_broken: u32,
 }
 /// A cause that passes by itself at the time named with it, by a person's word.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

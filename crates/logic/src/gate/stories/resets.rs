@@ -1,16 +1,18 @@
 //! What passes by itself, by a word given beforehand.
 
-use domain::{GateConfig, Reset, ResetPolicy};
+use domain::{Config, GateConfig, Reset, ResetPolicy};
 
 use super::*;
 
 const NOTE: &str = "the quota turns by itself";
 
-/// A gate of which these causes pass by themselves.
-pub(super) fn allowing(causes: &[&str]) -> GateConfig {
+/// A configuration by which these causes pass by themselves.
+pub(super) fn allowing(version: u64, causes: &[&str]) -> Config {
     let policy =
         |cause: &&str| ResetPolicy { cause: cause.parse().unwrap(), note: NOTE.to_owned() };
-    GateConfig { resets: causes.iter().map(policy).collect(), ..GateConfig::default() }
+    let resets = causes.iter().map(policy).collect();
+    let gates = [(relay(), GateConfig { resets, ..GateConfig::default() })].into();
+    Config { version, gates, ..Config::default() }
 }
 
 /// Asks whether a canary may go, while the causes at the end of the line are allowed.
@@ -24,7 +26,7 @@ pub(super) fn ask(
     if stamp.now < due {
         return Err(format!("not before {}", due.as_millis() / 1_000));
     }
-    Ok(on_reset_due(gate, record, &allowing(&words[2..]), stamp))
+    Ok(on_reset_due(gate, record, &[allowing(4, &words[2..])], stamp))
 }
 
 /// The same of one cause, as a closing cites it.
@@ -160,11 +162,17 @@ fn what_a_person_closes_stays_closed() {
         "10 fail a relay.nonce-conflict @1 named=20 allowed
          11 closes ann wait cause=relay.nonce-conflict
          12 fail b relay.nonce-conflict @1 named=25 allowed
-         30 reset relay.nonce-conflict",
+         30 reset relay.nonce-conflict
+         31 opens ann go on
+         32 fail a relay.nonce-conflict @4 canary named=40 allowed
+         50 reset relay.nonce-conflict",
         "10 closed 2 in 1 [\"relay.nonce-conflict\"] told Closed joined 1
-         11 closed 3 in 1 [\"relay.nonce-conflict\"] told Closed
+         11 closed 3 in 1 [\"relay.nonce-conflict\", \"person.closed\"] told Closed
          12 joined 1
-         30 a person is asked",
+         30 a person is asked
+         31 probing 4 in 1 [\"relay.nonce-conflict\", \"person.closed\"] told Probing
+         32 closed 5 in 1 [\"relay.nonce-conflict\", \"person.closed\"] told Closed joined 1
+         50 a person is asked",
     );
 }
 
@@ -172,27 +180,88 @@ fn what_a_person_closes_stays_closed() {
 /// least each quarter of an hour.
 #[test]
 fn broken_words_wear_out() {
+    let mut story = Story::begin();
+    story.hear("0 fail a relay.nonce-conflict @1 named=1 allowed");
+    let mut second = 1;
+    let waits = (0..10).map(|_| {
+        story.hear(&format!("{second} reset relay.nonce-conflict"));
+        let failed = format!(
+            "{second} fail a relay.nonce-conflict @{} canary named={second} allowed",
+            story.gate().epoch
+        );
+        assert!(story.hear(&failed).contains("closed"), "{failed}");
+        let due = resets_at(story.gate(), &story.record(1)).unwrap();
+        let wait = due.since(at(second)).as_secs();
+        second += wait;
+        wait
+    });
+    assert_eq!(waits.collect::<Vec<_>>(), [10, 20, 40, 80, 160, 320, 640, 900, 900, 900]);
+}
+
+/// A canary that has passed has kept the word: whoever limits again while the drain goes on is
+/// taken at their new word, and what they named before is over. So it is when a person opens.
+#[test]
+fn what_was_named_before_is_over() {
     check(
         "0    fail a relay.nonce-conflict @1 named=1 allowed
          1    reset relay.nonce-conflict
-         100  fail a relay.nonce-conflict @3 canary named=101 allowed
-         101  reset relay.nonce-conflict
-         150  reset relay.nonce-conflict
-         9000 fail a relay.nonce-conflict @5 canary named=9001 allowed
-         9001 reset relay.nonce-conflict",
+         2    fail a relay.nonce-conflict @3 canary named=5000 allowed
+         3    opens ann topped up
+         4    done a @5 canary
+         2000 fail b relay.nonce-conflict @6 named=2020 allowed
+         2019 reset relay.nonce-conflict
+         2020 reset relay.nonce-conflict",
         "0 closed 2 in 1 [\"relay.nonce-conflict\"] told Closed joined 1
          1 probing 3 in 1 [\"relay.nonce-conflict\"] told Probing
-         100 closed 4 in 1 [\"relay.nonce-conflict\"] told Closed joined 1
-         101 not before 150
-         150 probing 5 in 1 [\"relay.nonce-conflict\"] told Probing
-         9000 closed 6 in 1 [\"relay.nonce-conflict\"] told Closed joined 1
-         9001 not before 9900",
+         2 closed 4 in 1 [\"relay.nonce-conflict\"] told Closed joined 1
+         3 probing 5 in 1 [\"relay.nonce-conflict\"] told Probing
+         4 draining 6 in 1 [\"relay.nonce-conflict\"] told Draining
+         2000 closed 7 in 1 [\"relay.nonce-conflict\"] told Closed joined 1
+         2019 not before 2020
+         2020 probing 8 in 1 [\"relay.nonce-conflict\"] told Probing",
+    );
+    check(
+        "0  fail a relay.nonce-conflict @1 named=5000 allowed
+         10 opens ann topped up
+         11 fail a relay.nonce-conflict @3 canary named=20 allowed
+         20 reset relay.nonce-conflict",
+        "0 closed 2 in 1 [\"relay.nonce-conflict\"] told Closed joined 1
+         10 probing 3 in 1 [\"relay.nonce-conflict\"] told Probing
+         11 closed 4 in 1 [\"relay.nonce-conflict\"] told Closed joined 1
+         20 probing 5 in 1 [\"relay.nonce-conflict\"] told Probing",
+    );
+    check(
+        "0    fail a relay.unavailable @1 named=90000 allowed
+         1000 fail b relay.unavailable @1 named=1010 allowed
+         1001 fail c relay.unavailable @1 named=1010 allowed
+         1002 fail d relay.unavailable @1 named=1010 allowed
+         1010 reset relay.unavailable",
+        "0 counted 1 of 3
+         1000 counted 1 of 3
+         1001 counted 2 of 3
+         1002 closed 2 in 1 [\"relay.unavailable\"] told Closed joined 1
+         1010 probing 3 in 1 [\"relay.unavailable\"] told Probing",
     );
 }
 
-/// However many failures join, the latest time that was named stays in the record.
+/// A word that was taken back stays so for this closing, whatever is applied later.
 #[test]
-fn a_full_record_keeps_the_latest_time() {
+fn a_word_taken_back_does_not_return() {
+    let mut story = Story::begin();
+    story.hear("10 fail a relay.nonce-conflict @1 named=20 allowed");
+    let (gate, record) = (story.gate(), story.record(1));
+    let stamp = Stamp { now: at(30), prev: 2, remedy: "" };
+    let says = |version| allowing(version, &["relay.nonce-conflict"]);
+    let silent = |version| allowing(version, &["relay.unavailable"]);
+    let probes = |configs: &[Config]| on_reset_due(gate, &record, configs, &stamp).gate.is_some();
+    assert!(probes(&[says(4)]) && probes(&[silent(3), says(4), says(6)]));
+    assert!(!probes(&[says(4), silent(5)]) && !probes(&[says(4), silent(5), says(6)]));
+    assert_eq!(taken_back(gate, &[says(4), silent(5), says(6)]), Some(5));
+}
+
+/// However many failures join, a record keeps by what the gate resets, and by what it does not.
+#[test]
+fn a_full_record_keeps_what_matters() {
     let mut story = Story::begin();
     for second in 0..1_000 {
         let named = if second == 60 { "named=5000" } else { "named=2000" };
@@ -200,4 +269,28 @@ fn a_full_record_keeps_the_latest_time() {
     }
     assert_eq!(story.hear("1000 reset relay.nonce-conflict"), "1000 not before 5000");
     assert_eq!(story.record(1).failures.len(), Incident::KEPT_MAX);
+    story.hear("5000 reset relay.nonce-conflict");
+    story.hear("5001 fail a relay.nonce-conflict @3 canary named=6000 allowed");
+    story.hear("5002 fail a relay.unavailable @1 named=5003 allowed");
+    story.hear("5004 fail a relay.unavailable @4 allowed");
+    for second in 5_005..6_005 {
+        let named = "named=9000 allowed";
+        story.hear(&format!("{second} fail s{second} relay.nonce-conflict @1 {named}"));
+    }
+    assert!(story.record(1).has("a/1/@3"), "what closed the gate last");
+    assert_eq!(story.hear("9000 reset relay.nonce-conflict"), "9000 a person is asked");
+}
+
+/// A record that does not know yet what closed the gate again is no record to go by: the time
+/// that it holds is the one that was not kept.
+#[test]
+fn a_record_that_is_behind_says_nothing() {
+    let mut story = Story::begin();
+    story.hear("10 fail a relay.nonce-conflict @1 named=20 allowed");
+    story.hear("11 fail b relay.nonce-conflict @1 named=40 allowed");
+    let before = story.record(1);
+    story.hear("40 reset relay.nonce-conflict");
+    story.hear("40 fail a relay.nonce-conflict @3 canary named=90 allowed");
+    assert_eq!(resets_at(story.gate(), &before), None);
+    assert_eq!(resets_at(story.gate(), &story.record(1)), Some(at(90)));
 }

@@ -10,27 +10,26 @@ impl World {
     /// is decided again.
     pub(super) fn apply(&mut self, resets: bool) {
         self.config.version += 1;
-        if resets {
-            self.allowed.insert(self.config.version);
-        }
         let reset = |cause: &&str| ResetPolicy { cause: cause.parse().unwrap(), note: "n".into() };
         let policies = RESETS.iter().filter(|_| resets).map(reset).collect();
         self.config.gates.get_mut(&self.names[0]).unwrap().resets = policies;
         let stamp = gate::Stamp { now: self.now, prev: self.head(), remedy: "" };
         let gate = gate::config(self.config.version, "bob", &stamp);
         self.log.push(Stored { job: None, gate });
+        self.applied.push(self.config.clone());
     }
 
-    /// The failure with what the configuration in force allows of it.
+    /// The failure with what the configuration in force allows of the gate to blame.
     pub(super) fn judged(&self, seen: &FailureSeen) -> FailureSeen {
         let Blame::Shared { gate, .. } = &seen.blame else { return seen.clone() };
-        let reset = self.config.reset(gate, &seen.cause).map(|policy| Reset {
-            cause: seen.cause.clone(),
+        let reset = |policy: &ResetPolicy| Reset {
+            cause: policy.cause.clone(),
             version: self.config.version,
             by: "bob".to_owned(),
             note: policy.note.clone(),
-        });
-        FailureSeen { reset, ..seen.clone() }
+        };
+        let allowed = self.config.gates[gate].resets.iter().map(reset).collect();
+        FailureSeen { allowed, ..seen.clone() }
     }
 
     pub(super) fn reset(
@@ -39,7 +38,7 @@ impl World {
         record: &Incident,
         stamp: &gate::Stamp<'_>,
     ) -> Decision {
-        let decision = gate::on_reset_due(gate, record, &self.config.gates[&gate.name], stamp);
+        let decision = gate::on_reset_due(gate, record, &self.applied, stamp);
         if decision.gate.is_some() {
             self.every_word_is_kept(gate, record);
         }
@@ -54,7 +53,8 @@ impl World {
                 record.failures.iter().filter(|failure| failure.cause == *cause).collect();
             assert!(!alike.is_empty(), "nothing failed for {cause}: {gate:?}");
             for failure in &alike {
-                let named = alike.iter().filter_map(|other| other.resets_at);
+                let named = alike.iter().filter(|other| gate.failing_since <= other.at);
+                let named = named.filter_map(|other| other.resets_at);
                 assert!(named.clone().any(|at| failure.at <= at), "disproved: {failure:?}");
                 assert!(named.clone().all(|at| at <= self.now), "too early: {record:?}");
             }

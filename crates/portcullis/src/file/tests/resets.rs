@@ -35,6 +35,12 @@ fn warnings() {
     );
     check_warning(
         "[gates.wallet]",
+        &resets("inbox.unavailable"),
+        "p.toml:5: warning: cause `inbox.unavailable` never closes gate `relay`, so nothing \
+         resets; it closes `inbox`, so say it there",
+    );
+    check_warning(
+        "[gates.wallet]",
         &resets("relay.nonce-conflict"),
         "p.toml:5: warning: cause `relay.nonce-conflict` does not pass by itself: someone has to \
          clear it, whatever time is named with it; leave it out of the `resets` of gate `relay`",

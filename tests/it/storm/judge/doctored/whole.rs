@@ -32,6 +32,8 @@ pub(super) fn gate(epoch: u64, seq: u64, prev: u64, state: GateState, person: bo
         canaries_failed: 0,
         without_canary: false,
         resets: Vec::new(),
+        failing_since: Timestamp::from_millis(0),
+        words_broken: 0,
     };
     At { seq, ms: seq * 1_000, value }
 }
