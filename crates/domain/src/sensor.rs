@@ -32,6 +32,15 @@ pub struct HeaderConfig {
     pub value: HeaderValue,
 }
 
+impl HeaderConfig {
+    /// What is sent for a value as it was read; `None` where that is empty. Spaces and line ends
+    /// around it are not part of it.
+    pub fn sent(&self, read: &str) -> Option<String> {
+        let value = read.trim();
+        (!value.is_empty()).then(|| format!("{}{value}", self.prefix))
+    }
+}
+
 /// Where the value of a header comes from, read anew for each cycle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeaderValue {

@@ -26,6 +26,7 @@
 
 mod budget;
 mod cycle;
+pub mod item;
 mod report;
 mod schedule;
 #[cfg(test)]

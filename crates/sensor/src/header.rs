@@ -31,7 +31,8 @@ pub(crate) enum HeaderError {
 /// When one of them is not to be had: asking without it would be asking for something else.
 pub(crate) fn headers(configured: &[HeaderConfig]) -> Result<HeaderMap, HeaderError> {
     let mut headers = HeaderMap::new();
-    for HeaderConfig { name, prefix, value } in configured {
+    for header in configured {
+        let HeaderConfig { name, value, .. } = header;
         let parsed: HeaderName =
             name.parse().map_err(|_| HeaderError::Name { name: name.clone() })?;
         let (text, place) = match value {
@@ -39,12 +40,8 @@ pub(crate) fn headers(configured: &[HeaderConfig]) -> Result<HeaderMap, HeaderEr
             Value::File(path) => (read(name, path)?, path.clone()),
             Value::Env(variable) => (variable_of(name, variable)?, variable.clone()),
         };
-        let text = text.trim();
-        let sent = HeaderValue::from_str(&format!("{prefix}{text}"));
-        let mut sent = sent
-            .ok()
-            .filter(|_| !text.is_empty())
-            .ok_or_else(|| HeaderError::Value { name: name.clone(), place })?;
+        let sent = header.sent(&text).and_then(|sent| HeaderValue::from_str(&sent).ok());
+        let mut sent = sent.ok_or_else(|| HeaderError::Value { name: name.clone(), place })?;
         sent.set_sensitive(!matches!(value, Value::Plain(_)));
         headers.append(parsed, sent);
     }

@@ -4,8 +4,8 @@
 //! Decisions are [`logic::sensor`]'s; this crate asks and acts:
 //!
 //! * `service`: when a cycle is due;
-//! * `walk`: page after page, row after row; `directory` and `page` read those of AIBTC, `list`,
-//!   `item` and `header` any other; `web`: what both do;
+//! * `walk`: page after page, row after row; `directory` and `page` read those of AIBTC, `list`
+//!   and `header` any other; `web`: what both do;
 //! * `schedule`: what is due by a calendar, written down, created and crossed off;
 //! * `desk`: one candidate, from the gates to the create; `gates`, `standing` and `purse` say
 //!   what stands in the way;
@@ -19,7 +19,6 @@ mod desk;
 mod directory;
 mod gates;
 mod header;
-mod item;
 mod letter;
 mod list;
 mod page;

@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use domain::{HttpConfig, SourceKey};
 use kit::{Clock, Instant};
-use logic::sensor::{CycleReport, Found};
+use logic::sensor::{
+    CycleReport, Found,
+    item::{self, ItemError, PageError, Payload, ShapeError, source_key},
+};
 use reqwest::{
     Response, StatusCode, Url,
     header::{
@@ -21,7 +24,6 @@ use serde_json::Value;
 
 use crate::{
     header::{HeaderError, headers},
-    item::{ItemError, Payload, ShapeError, source_key, type_of},
     told::chain,
     walk::{Sheet, Source, Unread},
     web::{self, BODY_MAX, wait_asked, wish},
@@ -94,12 +96,8 @@ pub(crate) enum ListError {
         #[source]
         source: serde_json::Error,
     },
-    #[error("the answer has nothing at `{pointer}`; `items` must name the list in it")]
-    NoItems { pointer: String },
-    #[error("the answer has {found} at `{pointer}`, not a list; `items` must name the list in it")]
-    NotAList { pointer: String, found: &'static str },
-    #[error("the answer has {found} at `{pointer}`, not the URL of the next page")]
-    NotNext { pointer: String, found: &'static str },
+    #[error(transparent)]
+    Page(#[from] PageError),
     #[error("the next page is on another host, which is not asked")]
     Elsewhere,
 }
@@ -200,14 +198,7 @@ impl<'a> List<'a> {
     }
 
     fn rows(&mut self, answer: &Value) -> Result<Vec<Row>, ListError> {
-        let pointer = || self.config.items.clone();
-        let items = match answer.pointer(&self.config.items) {
-            Some(Value::Array(items)) => items,
-            Some(other) => {
-                return Err(ListError::NotAList { pointer: pointer(), found: type_of(other) });
-            }
-            None => return Err(ListError::NoItems { pointer: pointer() }),
-        };
+        let items = item::items(answer, &self.config.items)?;
         Ok(items.iter().enumerate().map(|(at, item)| self.row(at, item)).collect())
     }
 
@@ -232,19 +223,11 @@ impl<'a> List<'a> {
     /// Where the next page is, if there is one.
     fn next(&self, answer: &Value) -> Result<Option<Url>, ListError> {
         let Some(pointer) = &self.config.next else { return Ok(None) };
-        let next = match answer.pointer(pointer) {
-            None | Some(Value::Null) => return Ok(None),
-            Some(Value::String(next)) if next.is_empty() => return Ok(None),
-            Some(Value::String(next)) => next,
-            Some(other) => {
-                let found = type_of(other);
-                return Err(ListError::NotNext { pointer: pointer.clone(), found });
-            }
-        };
+        let Some(next) = item::next(answer, pointer)? else { return Ok(None) };
         let next = self
             .url
             .join(next)
-            .map_err(|_| ListError::NotNext { pointer: pointer.clone(), found: "no URL" })?;
+            .map_err(|_| PageError::NotNext { pointer: pointer.clone(), found: "no URL" })?;
         if same_host(&self.url, &next) { Ok(Some(next)) } else { Err(ListError::Elsewhere) }
     }
 

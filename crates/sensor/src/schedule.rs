@@ -18,6 +18,7 @@ use fleet::{
 };
 use logic::sensor::{
     Cycle, CycleReport, Found, Ledger as _, Looked, Plan, Reason, Schedule, Seen, Stop,
+    item::{ItemError, Payload, ShapeError, source_key},
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -25,7 +26,6 @@ use wire::{event::Event, subject};
 
 use crate::{
     desk::{Became, Claim, FleetDesk, Post},
-    item::{ItemError, Payload, ShapeError, source_key},
     told::chain,
 };
 

@@ -10,8 +10,7 @@ use crate::page::retry_after;
 
 /// For one page, from the request to its last byte.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// A page of a hundred agents has about 100 kB.
-pub(crate) const BODY_MAX: usize = 4 * 1024 * 1024;
+pub(crate) const BODY_MAX: usize = logic::sensor::item::PAGE_MAX;
 /// No answer from outside keeps a sensor waiting for longer.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 

@@ -1,4 +1,4 @@
-//! What a task is made of: a source key and a payload from the fields of an item.
+//! What a list over HTTP comes to: its items, and of each a task's source key and payload.
 //!
 //! The items are other people's. A key is made of texts and whole numbers alone: nothing else is
 //! spelled the same way for ever. Where a key has several fields, a '/' in one of them is
@@ -8,11 +8,25 @@ use domain::{SourceKey, Template, TemplateError};
 use serde_json::{Map, Value};
 
 /// A task's payload in bytes, at most. The broker takes no more than 1 MB for the whole task.
-pub(crate) const PAYLOAD_MAX: usize = 256 * 1024;
+pub const PAYLOAD_MAX: usize = 256 * 1024;
+
+/// One page of a list in bytes, at most. A page of a hundred agents has about 100 kB.
+pub const PAGE_MAX: usize = 4 * 1024 * 1024;
+
+/// Why an answer is no page of the list that is configured.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PageError {
+    #[error("the answer has nothing at `{pointer}`; `items` must name the list in it")]
+    NoItems { pointer: String },
+    #[error("the answer has {found} at `{pointer}`, not a list; `items` must name the list in it")]
+    NotAList { pointer: String, found: &'static str },
+    #[error("the answer has {found} at `{pointer}`, not the URL of the next page")]
+    NotNext { pointer: String, found: &'static str },
+}
 
 /// Why no task can be made of an item. It names fields, never their content.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ItemError {
+pub enum ItemError {
     #[error("has no field `{field}`, which its source key is made of")]
     NoField { field: String },
     #[error("has {found} as `{field}`; a source key is made of texts and whole numbers")]
@@ -29,7 +43,7 @@ pub(crate) enum ItemError {
 
 /// How payloads are made.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Payload {
+pub enum Payload {
     /// The item as it is.
     Whole,
     Shaped(Shape),
@@ -37,7 +51,7 @@ pub(crate) enum Payload {
 
 /// JSON whose texts are templates.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Shape {
+pub enum Shape {
     Plain(Value),
     Text(Template),
     List(Vec<Shape>),
@@ -46,7 +60,7 @@ pub(crate) enum Shape {
 
 /// Why a text is no [`Shape`].
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ShapeError {
+pub enum ShapeError {
     #[error("read it as JSON")]
     Json(#[from] serde_json::Error),
     #[error("read {text:?} in it as a template")]
@@ -57,12 +71,44 @@ pub(crate) enum ShapeError {
     },
 }
 
+/// The items of an answer, at the JSON pointer `pointer`.
+///
+/// # Errors
+///
+/// When there is no list at it.
+pub fn items<'a>(answer: &'a Value, pointer: &str) -> Result<&'a [Value], PageError> {
+    match answer.pointer(pointer) {
+        Some(Value::Array(items)) => Ok(items),
+        Some(other) => {
+            Err(PageError::NotAList { pointer: pointer.to_owned(), found: type_of(other) })
+        }
+        None => Err(PageError::NoItems { pointer: pointer.to_owned() }),
+    }
+}
+
+/// Where an answer says that the next page is, if there is one. Whether that is a URL is not
+/// looked at.
+///
+/// # Errors
+///
+/// When something else than a text stands there.
+pub fn next<'a>(answer: &'a Value, pointer: &str) -> Result<Option<&'a str>, PageError> {
+    match answer.pointer(pointer) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(next)) if next.is_empty() => Ok(None),
+        Some(Value::String(next)) => Ok(Some(next)),
+        Some(other) => {
+            Err(PageError::NotNext { pointer: pointer.to_owned(), found: type_of(other) })
+        }
+    }
+}
+
 /// The source key of an item.
 ///
 /// # Errors
 ///
 /// When a field is missing or of the wrong type, or they make no source key.
-pub(crate) fn source_key(template: &Template, item: &Value) -> Result<SourceKey, ItemError> {
+pub fn source_key(template: &Template, item: &Value) -> Result<SourceKey, ItemError> {
     let several = 1 < template.fields().count();
     let value = |field: &str| {
         let text = match field_of(item, field) {
@@ -90,7 +136,7 @@ impl Payload {
     /// # Errors
     ///
     /// When it is no JSON, or a text in it no template.
-    pub(crate) fn read(text: Option<&str>) -> Result<Payload, ShapeError> {
+    pub fn read(text: Option<&str>) -> Result<Payload, ShapeError> {
         let Some(text) = text else { return Ok(Payload::Whole) };
         shape(serde_json::from_str(text)?).map(Payload::Shaped)
     }
@@ -100,7 +146,7 @@ impl Payload {
     /// # Errors
     ///
     /// When a field is missing, or it becomes too big.
-    pub(crate) fn of(&self, item: &Value) -> Result<String, ItemError> {
+    pub fn of(&self, item: &Value) -> Result<String, ItemError> {
         let text = match self {
             Payload::Whole => item.to_string(),
             Payload::Shaped(shape) => shape.fill(item)?.to_string(),
@@ -171,7 +217,7 @@ fn as_text(value: &Value) -> String {
 }
 
 /// What a value is, in words.
-pub(crate) const fn type_of(value: &Value) -> &'static str {
+const fn type_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "true or false",

@@ -66,3 +66,17 @@ fn what_makes_no_payload() {
     assert!(matches!(Payload::read(Some("{id}")), Err(ShapeError::Json(_))));
     assert!(matches!(Payload::read(Some(r#""{id""#)), Err(ShapeError::Template { .. })));
 }
+
+/// Whatever stands where the list or the next page should is told by what it is.
+#[test]
+fn pages() {
+    let answer = json!({"data": {"items": [1, 2]}, "next": "/list?page=2", "n": 7, "none": null});
+    assert_eq!(items(&answer, "/data/items").unwrap().len(), 2);
+    let told = |pointer| items(&answer, pointer).unwrap_err().to_string();
+    assert!(told("/items").contains("nothing at `/items`"), "{}", told("/items"));
+    assert!(told("/data").contains("an object at `/data`"), "{}", told("/data"));
+    assert_eq!(items(&json!([{}]), "").unwrap().len(), 1);
+    assert_eq!(next(&answer, "/next"), Ok(Some("/list?page=2")));
+    assert_eq!((next(&answer, "/none"), next(&answer, "/gone")), (Ok(None), Ok(None)));
+    assert!(matches!(next(&answer, "/n"), Err(PageError::NotNext { found: "a number", .. })));
+}
