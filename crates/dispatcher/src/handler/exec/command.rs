@@ -3,8 +3,6 @@
 use std::{
     env,
     ffi::OsString,
-    fs, io,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -33,18 +31,8 @@ pub(super) fn find(
     let here =
         env::current_dir().map_err(|error| format!("the dispatcher's directory: {error}"))?;
     let dir = exec.dir.as_ref().map_or(here.clone(), |dir| here.join(dir));
-    if !dir.is_dir() {
-        return Err(format!("there is no directory {}", dir.display()));
-    }
     let (program, args) = exec.command.split_first().ok_or("no command is configured")?;
-    let found = if program.contains('/') {
-        let path = dir.join(program);
-        runnable(&path).map(|()| path)
-    } else {
-        on_path(program)
-    };
-    let found =
-        found.map_err(|why| format!("{program} cannot be run in {}: {why}", dir.display()))?;
+    let found = kit::find_program(program, &dir)?;
     let myself = if Path::new(MYSELF).exists() { Ok(MYSELF.into()) } else { env::current_exe() };
     let myself: PathBuf = myself.map_err(|error| format!("the dispatcher's program: {error}"))?;
     let mut command = Command::new(myself);
@@ -71,26 +59,4 @@ fn environment(exec: &ExecConfig, request: &RunRequest) -> Vec<(OsString, OsStri
 /// What the command was given and may not repeat.
 pub(super) fn hidden(exec: &ExecConfig) -> Hidden {
     Hidden::of(exec, |name| env::var_os(name))
-}
-
-fn on_path(program: &str) -> Result<PathBuf, String> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let mut found = env::split_paths(&path).map(|folder| folder.join(program));
-    found
-        .find(|path| runnable(path).is_ok())
-        .ok_or_else(|| "no such program is on the PATH".to_owned())
-}
-
-fn runnable(path: &Path) -> Result<(), String> {
-    let metadata = fs::metadata(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        _ => error.to_string(),
-    })?;
-    if !metadata.is_file() {
-        return Err("it is not a file".to_owned());
-    }
-    if metadata.permissions().mode() & 0o111 == 0 {
-        return Err("it is not executable: chmod +x".to_owned());
-    }
-    Ok(())
 }
