@@ -1,18 +1,21 @@
 //! The credentials of a provider as they look from here, for people: what lies there, what is
 //! on record of it, which one would be lent. Nothing is changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bus::Bus;
 use domain::{
-    CredentialConfig, CredentialSource, CredentialUse, Epoch, Fingerprint, ProviderConfig,
-    ProviderName, RefreshRecord, Timestamp,
+    CredentialConfig, CredentialRecord, CredentialSource, CredentialUse, Epoch, Fingerprint,
+    ProviderConfig, ProviderName, RefreshRecord, Timestamp,
 };
-use fleet::store::{self, StoreError};
+use fleet::store::{self, StoreError, Versioned};
 use logic::credential::{Found, Ring, Seen, State};
 use wire::subject;
 
-use crate::{Lent, Secret, record, source};
+use crate::{
+    Lent, Secret, record,
+    source::{self, Reading},
+};
 
 /// One credential, seen from here.
 #[derive(Clone, Debug)]
@@ -29,6 +32,14 @@ pub struct Inspected {
     provider: ProviderName,
 }
 
+/// What is on record of what was read.
+#[derive(Default)]
+struct Records {
+    standing: BTreeMap<Fingerprint, Versioned<CredentialRecord>>,
+    /// By the fingerprint of the refresh token.
+    refresh: BTreeMap<Fingerprint, RefreshRecord>,
+}
+
 /// Reads every credential of a provider where this process runs, and what is on record.
 ///
 /// `opening` is the newest opening of the provider's gate.
@@ -43,12 +54,61 @@ pub async fn inspect(
     opening: Epoch,
     now: Timestamp,
 ) -> Result<Vec<Inspected>, StoreError> {
+    let read = readings(config).await;
+    let records = records(bus, name, &read).await?;
+    Ok(assemble(name, config, read, &records, (opening, now)))
+}
+
+/// Reads every credential of a provider where this process runs, and asks no record.
+pub async fn inspect_unrecorded(
+    name: &ProviderName,
+    config: &ProviderConfig,
+    now: Timestamp,
+) -> Vec<Inspected> {
+    let read = readings(config).await;
+    assemble(name, config, read, &Records::default(), (Epoch::default(), now))
+}
+
+async fn readings(config: &ProviderConfig) -> Vec<Result<Reading, String>> {
+    let mut read = Vec::new();
+    for credential in &config.credentials {
+        read.push(source::read(credential).await);
+    }
+    read
+}
+
+async fn records(
+    bus: &Bus,
+    name: &ProviderName,
+    read: &[Result<Reading, String>],
+) -> Result<Records, StoreError> {
+    let mut records = Records::default();
+    for reading in read.iter().flatten() {
+        let seen = reading.seen(name);
+        if let Some(found) = record::read(bus, name, seen.fingerprint).await? {
+            records.standing.insert(seen.fingerprint, found);
+        }
+        let Some(token) = seen.refresh else { continue };
+        let subject = subject::refresh(name, token);
+        if let Some(found) = store::read(bus, subject::RECORD, &subject).await? {
+            records.refresh.insert(token, found.value);
+        }
+    }
+    Ok(records)
+}
+
+fn assemble(
+    name: &ProviderName,
+    config: &ProviderConfig,
+    read: Vec<Result<Reading, String>>,
+    records: &Records,
+    (opening, now): (Epoch, Timestamp),
+) -> Vec<Inspected> {
     let mut ring = Ring::new(name.clone(), config);
     ring.on_opening(opening);
     let mut all = Vec::new();
     let mut asked: BTreeSet<Fingerprint> = BTreeSet::new();
-    for (slot, credential) in config.credentials.iter().enumerate() {
-        let read = source::read(credential).await;
+    for (slot, (credential, read)) in config.credentials.iter().zip(read).enumerate() {
         let seen = read.as_ref().ok().map(|reading| reading.seen(name));
         let found = match &read {
             Ok(reading) => Found::Secret(reading.seen(name)),
@@ -58,11 +118,13 @@ pub async fn inspect(
         if let Some(Seen { fingerprint, .. }) = seen
             && asked.insert(fingerprint)
         {
-            let record = record::read(bus, name, fingerprint).await?;
-            ring.on_record(fingerprint, record.map(|found| (found.seq, found.value)), now);
+            let record = records.standing.get(&fingerprint);
+            let record = record.map(|found| (found.seq, found.value.clone()));
+            ring.on_record(fingerprint, record, now);
         }
+        let token = seen.and_then(|seen| seen.refresh);
         all.push(Inspected {
-            refresh: refresh(bus, name, seen).await?,
+            refresh: token.and_then(|token| records.refresh.get(&token).cloned()),
             config: credential.clone(),
             seen,
             state: State::Waiting,
@@ -79,17 +141,7 @@ pub async fn inspect(
     for (one, state) in all.iter_mut().zip(ring.states(now)) {
         one.state = state;
     }
-    Ok(all)
-}
-
-async fn refresh(
-    bus: &Bus,
-    name: &ProviderName,
-    seen: Option<Seen>,
-) -> Result<Option<RefreshRecord>, StoreError> {
-    let Some(token) = seen.and_then(|seen| seen.refresh) else { return Ok(None) };
-    let found = store::read(bus, subject::RECORD, &subject::refresh(name, token)).await?;
-    Ok(found.map(|found| found.value))
+    all
 }
 
 impl Inspected {

@@ -20,6 +20,6 @@ mod secret;
 pub mod source;
 mod tell;
 
-pub use inspect::{Inspected, inspect};
+pub use inspect::{Inspected, inspect, inspect_unrecorded};
 pub use keyring::{Called, Keyring, Lent, Tried};
 pub use secret::{Secret, SecretError};

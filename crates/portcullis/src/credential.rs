@@ -5,7 +5,7 @@
 
 mod allow;
 mod list;
-mod test;
+pub(crate) mod test;
 
 use clap::{Args, Subcommand};
 use domain::{Config, CredentialName, Epoch, ProviderConfig, ProviderName, Timestamp};

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use domain::ProviderConfig;
 use keyring::Inspected;
 use serde_json::{Value, json};
 use welcome_payer::http::{self, Response};
@@ -20,10 +21,18 @@ const VERSION: (&str, &str) = ("anthropic-version", "2023-06-01");
 const OAUTH: (&str, &str) = ("anthropic-beta", "oauth-2025-04-20");
 
 /// What came of one credential.
-struct Tested {
+pub(crate) struct Tested {
     /// `serves`, `refused`, `unreadable`, `no-answer` or `undecided`.
-    word: &'static str,
-    said: String,
+    pub(crate) word: &'static str,
+    pub(crate) said: String,
+    /// What the provider answered with.
+    pub(crate) status: Option<u16>,
+}
+
+impl Tested {
+    fn unasked(word: &'static str, said: String) -> Tested {
+        Tested { word, said, status: None }
+    }
 }
 
 pub(super) async fn run(args: &TestArgs) -> anyhow::Result<()> {
@@ -36,7 +45,7 @@ pub(super) async fn run(args: &TestArgs) -> anyhow::Result<()> {
     for provider in &shown {
         for one in &provider.credentials {
             if args.credential.as_ref().is_none_or(|only| *only == one.config.name) {
-                rows.push((provider, one, test(provider, one).await));
+                rows.push((provider, one, test(provider.config, one).await));
             }
         }
     }
@@ -64,18 +73,19 @@ pub(super) async fn run(args: &TestArgs) -> anyhow::Result<()> {
     verdict(&rows.iter().map(|(.., tested)| tested.word).collect::<Vec<_>>()).map_err(Into::into)
 }
 
-async fn test(provider: &Shown<'_>, one: &Inspected) -> Tested {
+/// Asks the provider for its list of models with one credential.
+pub(crate) async fn test(provider: &ProviderConfig, one: &Inspected) -> Tested {
     let Some(lent) = one.lend() else {
         let said = match &one.state {
             logic::credential::State::Unreadable(why) => why.clone(),
             _ => "not read".to_owned(),
         };
-        return Tested { word: "unreadable", said };
+        return Tested::unasked("unreadable", said);
     };
-    let url = &provider.config.url;
+    let url = &provider.url;
     let client = match http::client(url, ANSWERS_WITHIN) {
         Ok(client) => client,
-        Err(error) => return Tested { word: "no-answer", said: error.to_string() },
+        Err(error) => return Tested::unasked("no-answer", error.to_string()),
     };
     let (name, secret) = lent.header();
     let request = client.get(format!("{url}/v1/models?limit=1")).header(VERSION.0, VERSION.1);
@@ -84,9 +94,9 @@ async fn test(provider: &Shown<'_>, one: &Inspected) -> Tested {
         domain::Scheme::ApiKey => request,
     };
     let response = http::ask(request.header(name, secret)).await;
-    let Tested { word, said } = read(&response);
+    let tested = read(&response);
     // A provider may repeat what it was sent.
-    Tested { word, said: said.replace(lent.secret.expose(), "…") }
+    Tested { said: tested.said.replace(lent.secret.expose(), "…"), ..tested }
 }
 
 fn read(response: &Response) -> Tested {
@@ -99,15 +109,16 @@ fn read(response: &Response) -> Tested {
         true => status.to_string(),
         false => crate::show::line(&format!("{status} {told}"), 200),
     };
-    match response.status {
-        None => Tested { word: "no-answer", said: response.trouble.clone() },
-        Some(status @ 200..=299) => Tested { word: "serves", said: said(status) },
-        Some(status @ (401..=403)) => Tested { word: "refused", said: said(status) },
-        Some(status) if told.contains("credit balance") => {
-            Tested { word: "refused", said: said(status) }
-        }
-        Some(status) => Tested { word: "undecided", said: said(status) },
-    }
+    let Some(status) = response.status else {
+        return Tested::unasked("no-answer", response.trouble.clone());
+    };
+    let word = match status {
+        200..=299 => "serves",
+        401..=403 => "refused",
+        _ if told.contains("credit balance") => "refused",
+        _ => "undecided",
+    };
+    Tested { word, said: said(status), status: Some(status) }
 }
 
 fn remark(one: &Inspected, tested: &Tested) -> Option<String> {
