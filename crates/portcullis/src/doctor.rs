@@ -6,6 +6,7 @@
 //!
 //! * `broker`: NATS, its streams, its disk, its clock; `alive`: services and gates;
 //! * `outside`: directory, inbox, relay, chain; `wallet`: key, balance, nonces, spending;
+//! * `list`: lists over HTTP; `provider`: credentials; `command`: what this host can run;
 //! * `ask`: finds out; `show`: how it looks.
 
 mod alive;
@@ -13,7 +14,10 @@ mod answer;
 mod ask;
 mod broker;
 mod check;
+mod command;
+mod list;
 mod outside;
+mod provider;
 mod show;
 mod wallet;
 

@@ -29,6 +29,11 @@ pub struct Response {
 ///
 /// When TLS cannot be set up.
 pub fn client(base: &str, timeout: Duration) -> reqwest::Result<reqwest::Client> {
+    builder(base, timeout).build()
+}
+
+/// The same, for whoever has to ask in another name or to follow redirects.
+pub fn builder(base: &str, timeout: Duration) -> reqwest::ClientBuilder {
     // Another part of the process may have installed one already: it is the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()
@@ -36,11 +41,10 @@ pub fn client(base: &str, timeout: Duration) -> reqwest::Result<reqwest::Client>
         .timeout(timeout)
         .redirect(redirect::Policy::none());
     // A bare machine has no certificates, and plain HTTP needs none.
-    let builder = match base.starts_with("http://") {
+    match base.starts_with("http://") {
         true => builder.tls_certs_only([]),
         false => builder,
-    };
-    builder.build()
+    }
 }
 
 /// Asks and reads the whole answer.

@@ -1,6 +1,10 @@
 //! Finding out: everything is asked once, bounded in time, and nothing is moved.
 
 mod bus;
+mod list;
+mod provider;
+#[cfg(test)]
+mod script;
 mod web;
 
 use ::bus::Bus;
@@ -11,7 +15,7 @@ use stacks::{Address, Network};
 use super::{
     DoctorArgs, Report, alive, broker,
     check::{Area, Check, Said},
-    outside, wallet,
+    command, outside, wallet,
 };
 use crate::{file, out::Out, reach};
 
@@ -43,7 +47,7 @@ pub(crate) async fn everything(args: &DoctorArgs, out: &Out) -> anyhow::Result<R
         (None, Ok(config)) => format!("configuration {}, which is in force", config.version),
         (None, Err(_)) => "no configuration".to_owned(),
     };
-    let areas = [nats, fleet].into_iter().chain(web).collect();
+    let areas = [nats, fleet].into_iter().chain(web).chain(commands(config)).collect();
     Ok(Report { areas, nats: reached.is_ok(), by })
 }
 
@@ -106,10 +110,13 @@ async fn web_areas(args: &DoctorArgs, bus: Option<&Bus>, config: Option<&Config>
         let check = Check::not_asked("everything", why, remedy);
         return vec![Area { name: "Outside", checks: vec![check] }];
     };
-    let directories = web::directories(config).await;
+    let (directories, lists, providers) =
+        tokio::join!(web::directories(config), list::checks(config), provider::checks(config, bus));
     let newest = directories.iter().find_map(newest);
     let mut outside: Vec<Check> = directories.iter().map(outside::directory).collect();
+    outside.extend(lists);
     let Some((payer, network)) = payer(config) else {
+        outside.extend(providers);
         return vec![Area { name: "Outside", checks: outside }];
     };
     let key = web::key(args, network);
@@ -125,9 +132,18 @@ async fn web_areas(args: &DoctorArgs, bus: Option<&Bus>, config: Option<&Config>
     outside.push(outside::inbox(&asked.inbox));
     outside.push(outside::relay(&asked.relay));
     outside.push(outside::chain(&asked.chain));
+    outside.extend(providers);
     let purse = wallet::Purse { network, key, records, address, account, now: Clock.of_host() };
     let wallet = wallet::judge(&purse, payer, config);
     vec![Area { name: "Outside", checks: outside }, Area { name: "Wallet", checks: wallet }]
+}
+
+/// The commands of the configuration, if it has any.
+fn commands(config: Option<&Config>) -> Option<Area> {
+    let here = std::env::current_dir();
+    let here = here.as_deref().map_err(|error| error.kind().into());
+    let checks = command::checks(config?, here);
+    (!checks.is_empty()).then_some(Area { name: "Commands", checks })
 }
 
 /// The newest agent that can be greeted.

@@ -16,7 +16,7 @@ use crate::doctor::{
     wallet::{Account, Key},
 };
 
-const ANSWERS_WITHIN: Duration = Duration::from_secs(8);
+pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(8);
 /// Enough to meet an agent that can be greeted among those that cannot.
 const ROWS: u32 = 50;
 
