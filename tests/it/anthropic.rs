@@ -2,7 +2,7 @@
 //! without, limits, load and cuts. Judged by the record, the events, and by what the stand-in
 //! API counted, credential by credential.
 
-mod bench;
+pub(crate) mod bench;
 mod deaths;
 mod load;
 mod words;

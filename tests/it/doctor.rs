@@ -3,6 +3,7 @@
 mod checklist;
 mod rehearsal;
 mod testnet;
+mod work;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Output};
 

@@ -48,7 +48,8 @@ pub(crate) fn judge(credential: &Credential<'_>) -> Check {
                 "it must be readable where `dispatcher` runs; it is in `credentials` of \
                  [providers.{provider}], and from here the provider was not asked"
             );
-            Check::warn(line, measured, remedy)
+            // Why it cannot be read says where.
+            Check::warn(line, tested.said.clone(), remedy)
         }
         "no-answer" => {
             let remedy = format!(

@@ -1,6 +1,6 @@
-use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
-use domain::{AnthropicConfig, CredentialConfig, CredentialSource, KindConfig, Scheme};
+use domain::{AnthropicConfig, CredentialConfig, CredentialSource, Kind, KindConfig, Scheme};
 
 use super::*;
 use crate::doctor::{
@@ -17,6 +17,18 @@ fn provider(url: &str, credentials: Vec<CredentialConfig>) -> ProviderConfig {
     let (margin, warn) = (Duration::from_secs(60), Duration::from_secs(7_200));
     let gate = "p".parse().unwrap();
     ProviderConfig { gate, url: url.to_owned(), margin, warn, credentials }
+}
+
+/// A kind that asks the provider `p`.
+fn prompts() -> BTreeMap<Kind, KindConfig> {
+    let anthropic = Handler::Anthropic(AnthropicConfig {
+        provider: "p".parse().unwrap(),
+        model: "m".to_owned(),
+        system: None,
+        prompt: None,
+        max_tokens: 1,
+    });
+    [("prompt".parse().unwrap(), KindConfig::of(anthropic))].into()
 }
 
 /// Each credential of a provider that a kind uses is read and asked after once, for the list of
@@ -47,25 +59,11 @@ async fn each_credential_is_asked_after() {
         credential("unset", unset),
         credential("printed", command),
     ];
-    let asked_by = Handler::Anthropic(AnthropicConfig {
-        provider: "p".parse().unwrap(),
-        model: "m".to_owned(),
-        system: None,
-        prompt: None,
-        max_tokens: 1,
-    });
-    let config = Config {
-        kinds: [("prompt".parse().unwrap(), KindConfig::of(asked_by))].into(),
-        providers: [
-            ("p".parse().unwrap(), provider(&served.url, credentials)),
-            (
-                "spare".parse().unwrap(),
-                provider(&served.url, vec![credential("x", file("x", "k-x"))]),
-            ),
-        ]
-        .into(),
-        ..Config::default()
-    };
+    let providers = [
+        ("p".parse().unwrap(), provider(&served.url, credentials)),
+        ("spare".parse().unwrap(), provider(&served.url, vec![credential("x", file("x", "k-x"))])),
+    ];
+    let config = Config { kinds: prompts(), providers: providers.into(), ..Config::default() };
     let checks = checks(&config, None).await;
     let found: Vec<(&str, Verdict)> =
         checks.iter().map(|check| (check.name.as_str(), check.verdict)).collect();
