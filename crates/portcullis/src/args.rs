@@ -50,7 +50,7 @@ pub enum Command {
     /// Ask whether NATS answers, and whether everything on it has a leader
     #[command(after_help = exit::HELP)]
     Ping(PingArgs),
-    /// Go through everything that must be so before money may move, line by line
+    /// Go through everything that can be set up wrongly, line by line, and change nothing
     #[command(after_help = exit::HELP)]
     Doctor(DoctorArgs),
     /// Follow what is told, event by event

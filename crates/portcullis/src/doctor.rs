@@ -1,4 +1,4 @@
-//! `portcullis doctor`: everything that must be so before money may move, line by line.
+//! `portcullis doctor`: everything that can be set up wrongly, line by line.
 //!
 //! It asks and changes nothing: no message is written, nothing is posted. What was found out is
 //! judged by pure functions, one module a matter, and every line that is not OK names its

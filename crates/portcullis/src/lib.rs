@@ -7,7 +7,7 @@
 //! * [`payment`]: what is on record of the money, and whether the world agrees;
 //! * [`contact`]: who is never greeted again; `ping`: ask after NATS;
 //! * [`credential`]: what providers are called with;
-//! * [`doctor`]: everything that must be so before money may move;
+//! * [`doctor`]: everything that can be set up wrongly, line by line;
 //! * [`up`], [`replay`]: the whole fleet on one machine;
 //! * [`exit`]: the exit codes; [`stop`]: signals; [`out`]: stdout is data, stderr is talk.
 

@@ -80,6 +80,11 @@ async fn what_other_work_needs_shows_in_its_line() {
     let unread = line_of(&report, "anthropic api-key")["measured"].as_str().unwrap();
     assert!(unread.contains("THE_KEY is not set"), "{unread}");
 
+    // Without NATS the file says whom to ask.
+    let dead = ["doctor", "-f", &named, "--nats-url", "nats://127.0.0.1:1"];
+    let report = bench.world.json(&dead).await;
+    assert_eq!(verdicts(&report, LINES), ["ok", "ok", "warn", "ok"], "{report}");
+
     let print = refuse(&bench).await;
     let report = doctor().await;
     let oauth = line_of(&report, "anthropic oauth");

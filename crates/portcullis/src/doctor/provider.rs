@@ -3,7 +3,7 @@
 //! Secrets are asked after as `portcullis credential test` does, and shown as that shows them:
 //! by name, place and fingerprint.
 
-use domain::{Fingerprint, ProviderName};
+use domain::{Fingerprint, ProviderName, Timestamp};
 
 use super::check::Check;
 use crate::credential::test::Tested;
@@ -21,6 +21,8 @@ pub(crate) struct Credential<'a> {
     pub(crate) exposed: bool,
     /// It is on record as refused, so nobody lends it.
     pub(crate) refused: bool,
+    /// It expires then, so soon that nobody lends it any more.
+    pub(crate) left: Option<Timestamp>,
     pub(crate) tested: Tested,
 }
 
@@ -75,6 +77,11 @@ fn serves(line: String, which: &str, credential: &Credential<'_>) -> Check {
         let remedy =
             format!("portcullis credential allow {} {print} --note \"…\"", credential.provider);
         let measured = format!("{measured}, and on record it is refused: nobody lends it");
+        return Check::warn(line, measured, remedy);
+    }
+    if let Some(expires) = credential.left {
+        let measured = format!("{measured}, and nobody lends it: it expires at {expires}");
+        let remedy = format!("put a fresh one in its place: {}", credential.place);
         return Check::warn(line, measured, remedy);
     }
     if credential.exposed {

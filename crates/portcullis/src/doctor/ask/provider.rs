@@ -64,6 +64,10 @@ async fn check(name: &ProviderName, config: &ProviderConfig, one: &Inspected) ->
         fingerprint: one.seen.map(|seen| seen.fingerprint),
         exposed: one.exposed,
         refused: matches!(one.state, State::Refused(_)),
+        left: match one.state {
+            State::Left { expires } => Some(expires),
+            _ => None,
+        },
         tested: test(config, one).await,
     })
 }

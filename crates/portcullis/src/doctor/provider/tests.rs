@@ -19,6 +19,7 @@ fn with(
         fingerprint: Some(Fingerprint::of("p", "secret")),
         exposed: false,
         refused: false,
+        left: None,
         tested: Tested { word, said: "so it said".to_owned(), status },
     };
     change(&mut credential);
@@ -63,6 +64,9 @@ fn what_serves_and_is_not_sound() {
     let p: ProviderName = "p".parse().unwrap();
     let refused = with(&p, "serves", Some(200), |one| one.refused = true);
     ends(&refused, Verdict::Warn, &["nobody lends it", "portcullis credential allow p "]);
+    let expires = Some(Timestamp::from_millis(1_000));
+    let left = with(&p, "serves", Some(200), |one| one.left = expires);
+    ends(&left, Verdict::Warn, &["expires at 1970-01-01", "a fresh one"]);
     let exposed = with(&p, "serves", Some(200), |one| one.exposed = true);
     ends(&exposed, Verdict::Warn, &["others than its owner", "chmod 600"]);
 }

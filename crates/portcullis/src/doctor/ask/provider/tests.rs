@@ -1,4 +1,6 @@
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, time::Duration};
+use std::{
+    collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, time::Duration,
+};
 
 use domain::{AnthropicConfig, CredentialConfig, CredentialSource, Kind, KindConfig, Scheme};
 
@@ -31,6 +33,29 @@ fn prompts() -> BTreeMap<Kind, KindConfig> {
     [("prompt".parse().unwrap(), KindConfig::of(anthropic))].into()
 }
 
+/// A file for its owner alone.
+fn held(name: &str, text: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("doctor-provider-{}-{name}", std::process::id()));
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    path
+}
+
+/// The lines of one provider `p` with these credentials, and of one that no kind uses.
+async fn checked(url: &str, credentials: Vec<CredentialConfig>) -> Vec<Check> {
+    let unset = CredentialSource::Env { variable: "PORTCULLIS_NO_SUCH_VARIABLE".to_owned() };
+    let providers = [
+        ("p".parse().unwrap(), provider(url, credentials)),
+        ("spare".parse().unwrap(), provider(url, vec![credential("x", unset)])),
+    ];
+    let config = Config { kinds: prompts(), providers: providers.into(), ..Config::default() };
+    checks(&config, None).await
+}
+
+fn verdicts(checks: &[Check]) -> Vec<(&str, Verdict)> {
+    checks.iter().map(|check| (check.name.as_str(), check.verdict)).collect()
+}
+
 /// Each credential of a provider that a kind uses is read and asked after once, for the list of
 /// models alone, which costs nothing; one that no kind uses is left in peace. No secret is
 /// shown, not even one that the provider repeats.
@@ -43,30 +68,21 @@ async fn each_credential_is_asked_after() {
             r#"{"error": {"type": "authentication_error", "message": "no key k-dead"}}"#,
         ),
     });
-    let folder = std::env::temp_dir().join(format!("doctor-provider-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    let file = |name: &str, text: &str| {
-        let path = folder.join(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        CredentialSource::File { path, pointer: None, expires_pointer: None }
+    let (good, dead) = (held("good", "k-good\n"), held("dead", "k-dead\n"));
+    let file = |path: &PathBuf| CredentialSource::File {
+        path: path.clone(),
+        pointer: None,
+        expires_pointer: None,
     };
     let unset = CredentialSource::Env { variable: "PORTCULLIS_NO_SUCH_VARIABLE".to_owned() };
     let command = CredentialSource::Command { command: vec!["echo".into(), "k-good".into()] };
     let credentials = vec![
-        credential("good", file("good", "k-good\n")),
-        credential("dead", file("dead", "k-dead\n")),
+        credential("good", file(&good)),
+        credential("dead", file(&dead)),
         credential("unset", unset),
         credential("printed", command),
     ];
-    let providers = [
-        ("p".parse().unwrap(), provider(&served.url, credentials)),
-        ("spare".parse().unwrap(), provider(&served.url, vec![credential("x", file("x", "k-x"))])),
-    ];
-    let config = Config { kinds: prompts(), providers: providers.into(), ..Config::default() };
-    let checks = checks(&config, None).await;
-    let found: Vec<(&str, Verdict)> =
-        checks.iter().map(|check| (check.name.as_str(), check.verdict)).collect();
+    let checks = checked(&served.url, credentials).await;
     let expected = [
         ("p good", Verdict::Ok),
         ("p dead", Verdict::Fail),
@@ -74,12 +90,29 @@ async fn each_credential_is_asked_after() {
         ("p printed", Verdict::Ok),
         ("provider spare", Verdict::NotAsked),
     ];
-    assert_eq!(found, expected, "{checks:?}");
+    assert_eq!(verdicts(&checks), expected, "{checks:?}");
     let shown = format!("{checks:?}");
     assert!(shown.contains("no key …") && !shown.contains("k-"), "{shown}");
     assert!(shown.contains("PORTCULLIS_NO_SUCH_VARIABLE is not set"), "{shown}");
     let asked = served.asked();
     assert_eq!(asked.len(), 3, "{asked:?}");
     assert!(asked.iter().all(|head| head.starts_with("GET /v1/models?limit=1 ")), "{asked:?}");
-    fs::remove_dir_all(folder).unwrap();
+    fs::remove_file(good).unwrap();
+    fs::remove_file(dead).unwrap();
+}
+
+/// What the provider still takes and nobody lends any more, since it expires, is told.
+#[tokio::test]
+async fn what_expires_is_told() {
+    let served = Script::start(|_| json("200 OK", r#"{"data": []}"#));
+    let path = held("expired", r#"{"token": "k-good", "expires": 1000000000000}"#);
+    let source = CredentialSource::File {
+        path: path.clone(),
+        pointer: Some("/token".to_owned()),
+        expires_pointer: Some("/expires".to_owned()),
+    };
+    let checks = checked(&served.url, vec![credential("login", source)]).await;
+    assert_eq!(verdicts(&checks)[0], ("p login", Verdict::Warn), "{checks:?}");
+    assert!(checks[0].measured.contains("it expires at 2001-09-09"), "{checks:?}");
+    fs::remove_file(path).unwrap();
 }
