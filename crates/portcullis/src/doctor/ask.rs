@@ -114,9 +114,8 @@ async fn web_areas(args: &DoctorArgs, bus: Option<&Bus>, config: Option<&Config>
         tokio::join!(web::directories(config), list::checks(config), provider::checks(config, bus));
     let newest = directories.iter().find_map(newest);
     let mut outside: Vec<Check> = directories.iter().map(outside::directory).collect();
-    outside.extend(lists);
+    outside.extend(lists.into_iter().chain(providers));
     let Some((payer, network)) = payer(config) else {
-        outside.extend(providers);
         return vec![Area { name: "Outside", checks: outside }];
     };
     let key = web::key(args, network);
@@ -132,7 +131,6 @@ async fn web_areas(args: &DoctorArgs, bus: Option<&Bus>, config: Option<&Config>
     outside.push(outside::inbox(&asked.inbox));
     outside.push(outside::relay(&asked.relay));
     outside.push(outside::chain(&asked.chain));
-    outside.extend(providers);
     let purse = wallet::Purse { network, key, records, address, account, now: Clock.of_host() };
     let wallet = wallet::judge(&purse, payer, config);
     vec![Area { name: "Outside", checks: outside }, Area { name: "Wallet", checks: wallet }]
