@@ -116,9 +116,34 @@ async fn a_person_has_the_last_word() {
     let shown = show(&world).await;
     assert!(!shown.contains("by itself"), "{shown}");
     assert!(world.json(&["gate", "show", "relay"]).await["resets_at"].is_null());
+    let again = world.cli(&["gate", "close", "relay", "--note", "mine too", "--as", "bob"]).await;
+    assert_eq!(again.status.code(), Some(3), "there is nothing left to take back");
 
     back.store(true, Ordering::SeqCst);
     open(&world, "relay").await;
     completed_all(&world, 1).await;
     world.gate_is("relay", GateState::Open).await;
+}
+
+/// G3: a word that was taken back opens nothing, also when a later configuration says the same
+/// again; whoever looks is told so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_taken_back_opens_nothing() {
+    let world = World::start(&config()).await;
+    let _echo = Echo::start(&world.bus, "echo", |_, _| back_in(5)).await;
+    create_all(&world, 1).await;
+    let _services = [world.spawn("gatekeeper", &[]), world.spawn("dispatcher", &[])];
+    let closed = world.gate_is("relay", GateState::Closed).await;
+    assert_eq!(closed.resets.len(), 1, "{closed:?}");
+    world.apply(ECHO_CONFIG).await;
+    world.apply(&config()).await;
+    let shown = show(&world).await;
+    assert!(shown.contains("not by itself: configuration 2 has taken that back"), "{shown}");
+    let due = closed.at.after(Duration::from_secs(5));
+    // By then several rounds have seen that its time has come.
+    eventually("the time to have passed", || async {
+        (due.after(Duration::from_secs(3)) < kit::Clock.now()).then_some(())
+    })
+    .await;
+    assert_eq!(world.gate("relay").await, closed, "nobody has moved it");
 }
