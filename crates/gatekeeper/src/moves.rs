@@ -69,7 +69,8 @@ pub(crate) async fn carry_out(
             retell::missing(keeper, &look.gate).await?;
             continue;
         }
-        let record = decision.incident.as_ref();
+        // Only a closing that was just written has cited what is in force.
+        let record = decision.incident.as_ref().filter(|_| decision.gate.is_some());
         let event = tell::event(keeper.teller(), stands, record, told, about);
         keeper.fleet.tell(&event).await.context("tell what happened")?;
     }

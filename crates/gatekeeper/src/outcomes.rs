@@ -124,8 +124,7 @@ async fn settle(keeper: &Keeper, told: &AttemptTold, delivered: u64) -> anyhow::
                 tracing::error!(event = told.id(), "a failure without a cause, passed over");
                 return Ok(());
             };
-            let blame = config.blame(&told.kind, cause);
-            let seen = failure(told, cause, blame);
+            let seen = failure(told, cause, config.blame(&told.kind, cause));
             for gate in seen.concerns() {
                 failed(keeper, &gate, &seen, told).await?;
             }

@@ -32,7 +32,7 @@ pub(crate) async fn remind(
         return Ok(());
     }
     let record = Record::read(&keeper.fleet.bus, &gate.name, gate.incident).await?;
-    let resets_at = resets::to_tell(keeper, gate, &record.incident).await?;
+    let resets_at = resets::to_tell(keeper, gate, &record.incident).await;
     let oldest = waiting::oldest(keeper, &gate.name).await;
     let mut more = json!({
         "reminder": due.1,

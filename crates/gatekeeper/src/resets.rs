@@ -24,7 +24,7 @@ pub(crate) struct Due {
     caught_up: CaughtUp,
 }
 
-/// Lets a canary go if the time for that has come.
+/// Lets a canary go if the time for that has come; whether the gate has moved.
 ///
 /// # Errors
 ///
@@ -33,16 +33,16 @@ pub(crate) async fn probe_when_due(
     keeper: &Keeper,
     gate: &Gate,
     memory: &mut Memory,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     let bus = &keeper.fleet.bus;
     let allowed = |cause: &Cause| gate.resets.iter().any(|reset| reset.cause == *cause);
     if !gate.causes.iter().all(allowed) {
-        return Ok(());
+        return Ok(false);
     }
     let record = Record::read(bus, &gate.name, gate.incident).await?;
-    let Some(at) = resets_at(gate, &record.incident) else { return Ok(()) };
+    let Some(at) = resets_at(gate, &record.incident) else { return Ok(false) };
     if keeper.fleet.clock.now() < at {
-        return Ok(());
+        return Ok(false);
     }
     let same = |due: &Due| (due.epoch, due.at) == (gate.epoch, at);
     let mut due = memory.due.take().filter(same).unwrap_or_else(|| Due {
@@ -53,9 +53,9 @@ pub(crate) async fn probe_when_due(
     let ready = due.caught_up.all_read(keeper).await?;
     memory.due = Some(due);
     if !ready {
-        return Ok(());
+        return Ok(false);
     }
-    let Some(look) = look(bus, &gate.name).await? else { return Ok(()) };
+    let Some(look) = look(bus, &gate.name).await? else { return Ok(false) };
     // What was read before the gate may have been another incident's, or an older word.
     let record = Record::read(bus, &gate.name, look.gate.incident).await?;
     // Behind the fence: a person who takes their word back has taken it back.
@@ -67,24 +67,23 @@ pub(crate) async fn probe_when_due(
         // Whatever stands in the way, what is told until it is gone is read before a canary goes.
         memory.due = None;
     }
-    match moves::carry_out(keeper, &look, &record, &decision, None).await? {
-        Carried::Done(_) | Carried::Lost => Ok(()),
-    }
+    Ok(match moves::carry_out(keeper, &look, &record, &decision, None).await? {
+        Carried::Done(_) => decision.gate.is_some(),
+        Carried::Lost => true,
+    })
 }
 
 /// When a canary goes by itself, as far as is known, to be told; `None`: a person is asked.
-///
-/// # Errors
-///
-/// When the configurations that the word stands in cannot be read.
-pub(crate) async fn to_tell(
-    keeper: &Keeper,
-    gate: &Gate,
-    record: &Incident,
-) -> anyhow::Result<Option<Timestamp>> {
-    let Some(at) = resets_at(gate, record) else { return Ok(None) };
-    let configs = words_since(&keeper.fleet.bus, gate).await?;
-    Ok(taken_back(gate, &configs).is_none().then_some(at))
+pub(crate) async fn to_tell(keeper: &Keeper, gate: &Gate, record: &Incident) -> Option<Timestamp> {
+    let at = resets_at(gate, record)?;
+    match words_since(&keeper.fleet.bus, gate).await {
+        Ok(configs) => taken_back(gate, &configs).is_none().then_some(at),
+        Err(error) => {
+            let error = format!("{error:#}");
+            tracing::warn!(gate = %gate.name, error, "whether it resets is not known");
+            None
+        }
+    }
 }
 
 /// Every configuration since the oldest that the closing cites.

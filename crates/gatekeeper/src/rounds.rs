@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use domain::{Epoch, GateName, GateState};
+use domain::{Epoch, Gate, GateName, GateState};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -57,16 +57,21 @@ async fn visit(keeper: &Keeper, name: &GateName, memory: &mut Memory) -> anyhow:
         return garbled::alarm(keeper, name, memory).await;
     };
     let gate = standing.gate;
-    let moved = match gate.state {
+    let done = match gate.state {
         GateState::Open => Ok(()),
-        GateState::Closed => resets::probe_when_due(keeper, &gate, memory).await,
+        GateState::Closed => keep_closed(keeper, &gate, memory).await,
         GateState::Probing => Watch::look_after(keeper, &gate, memory).await,
         GateState::Draining => drain::open_when_gone(keeper, &gate).await,
     };
-    // What cannot be done of one keeps nobody from being told.
-    let reminded = match gate.state {
-        GateState::Closed => reminders::remind(keeper, &gate, memory).await,
-        GateState::Open | GateState::Probing | GateState::Draining => Ok(()),
-    };
-    retell::after_a_while(keeper, &gate, memory).await.and(moved).and(reminded)
+    // What cannot be done keeps nobody from being told.
+    retell::after_a_while(keeper, &gate, memory).await.and(done)
+}
+
+/// Reminds of a gate, unless it no longer stands closed.
+async fn keep_closed(keeper: &Keeper, gate: &Gate, memory: &mut Memory) -> anyhow::Result<()> {
+    match resets::probe_when_due(keeper, gate, memory).await {
+        Ok(true) => Ok(()),
+        Ok(false) => reminders::remind(keeper, gate, memory).await,
+        Err(error) => reminders::remind(keeper, gate, memory).await.and(Err(error)),
+    }
 }

@@ -1,6 +1,7 @@
 //! `portcullis doctor`: everything that can be set up wrongly, line by line.
 //!
-//! It asks and changes nothing: no message is written, nothing is posted. What was found out is
+//! It asks and changes nothing: no message is written, nothing is posted. Where a credential comes
+//! from a command, that is run, as each dispatcher would. What was found out is
 //! judged by pure functions, one module a matter, and every line that is not OK names its
 //! remedy. Without NATS it still looks at the outside, if a file says where that is.
 //!

@@ -8,8 +8,6 @@ use reqwest::{Response, header::RETRY_AFTER, redirect};
 
 use crate::page::retry_after;
 
-/// For one page, from the request to its last byte.
-const TIMEOUT: Duration = Duration::from_secs(20);
 pub(crate) const BODY_MAX: usize = logic::sensor::item::PAGE_MAX;
 /// No answer from outside keeps a sensor waiting for longer.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
@@ -25,7 +23,7 @@ pub(crate) fn client(url: &str, redirects: redirect::Policy) -> reqwest::Result<
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()
         .user_agent(concat!("portcullis-sensor/", env!("CARGO_PKG_VERSION")))
-        .timeout(TIMEOUT)
+        .timeout(logic::sensor::item::PAGE_WITHIN)
         .redirect(redirects);
     // A bare machine has no certificates, and plain HTTP needs none.
     match url.starts_with("http://") {

@@ -120,11 +120,12 @@ async fn walk(desk: &Rc<Desk>, told: &mut BTreeSet<(Key, u64)>) -> Result<(), Si
     Ok(())
 }
 
-/// A failure that was found outside any attempt carries the gates as this payer sees them.
+/// A failure that was found outside any attempt carries the gates as this payer sees them, each
+/// under its newest opening.
 fn unresolved(desk: &Desk, payment: &domain::Payment, cause: Cause, evidence: String) -> Told {
     let standing = |gate| {
         let standing = desk.gates.standing(&gate)?;
-        Some(Admission { gate, epoch: standing.gate.epoch, seq: standing.seq })
+        Some(Admission { gate, epoch: standing.gate.opening, seq: standing.seq })
     };
     let needs = desk.p.config().needs(&welcome());
     Told {

@@ -133,7 +133,7 @@ impl Subject {
 
 impl Told {
     /// By which a repeated telling counts once; what is found outside any attempt counts anew
-    /// once the gate to blame has moved.
+    /// once the gate to blame was opened again.
     pub(crate) fn id(&self) -> String {
         let id = event_id(&self.kind, self.source_key.key(), self.attempt, self.verb);
         let blame = self.cause.as_ref().and_then(Cause::rule).map(domain::Rule::blame);

@@ -2,7 +2,6 @@ use domain::{
     Admission, Cause, Cost, GateName, Handler, Kind, Payment, PaymentStage, Rejection, Timestamp,
 };
 use fleet::Fleet;
-use logic::view::Verdict;
 use serde_json::{Value, json};
 use wire::{
     event::{AttemptTold, AttemptVerb, Event, shorten},
@@ -161,13 +160,12 @@ pub(crate) fn failed(
     }
 }
 
+/// The gates as they are seen now: each under its newest opening, so that whoever finds the same
+/// tells the same, until somebody opens it again.
 fn admitted(fleet: &Fleet, kind: &Kind) -> Vec<Admission> {
-    if let Verdict::Open { admitted, .. } = fleet.gates.verdict(kind) {
-        return admitted;
-    }
     let standing = |gate| {
         let standing = fleet.gates.standing(&gate)?;
-        Some(Admission { gate, epoch: standing.gate.epoch, seq: standing.seq })
+        Some(Admission { gate, epoch: standing.gate.opening, seq: standing.seq })
     };
     fleet.config().needs(kind).into_iter().filter_map(standing).collect()
 }

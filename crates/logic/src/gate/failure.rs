@@ -159,14 +159,15 @@ fn closed_by(gate: &Gate, seen: &FailureSeen, stamp: &Stamp<'_>) -> Gate {
     let cited = seen.allowed.iter().filter(|reset| closed.causes.contains(&reset.cause));
     closed.resets = cited.cloned().collect();
     if gate.state == GateState::Probing {
-        closed.words_broken += u32::from(!gate.resets.is_empty());
+        let broken = u32::from(!gate.resets.is_empty());
+        closed.words_broken = closed.words_broken.saturating_add(broken);
     } else {
-        // Whatever adds up to this closing was told within its window.
-        let window = match seen.blame {
-            Blame::Shared { within, .. } => within,
-            Blame::Own | Blame::Nobody => Duration::ZERO,
+        let begun = match seen.blame {
+            // Whatever adds up to the closing of an OPEN gate was told within this window.
+            Blame::Shared { within, .. } if gate.state == GateState::Open => seen.at.before(within),
+            _ => seen.at,
         };
-        (closed.failing_since, closed.words_broken) = (seen.at.before(window), 0);
+        (closed.failing_since, closed.words_broken) = (begun, 0);
     }
     closed
 }

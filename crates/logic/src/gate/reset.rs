@@ -8,7 +8,7 @@
 //! nor after a person has closed it; nor while its record does not know yet what closed it.
 //!
 //! The time is the latest that was named for any of the causes, by whatever failed since things
-//! last went well, in whatever order it is told. A failure after the time that was named for its
+//! last went well or a person has said so, in whatever order it is told. A failure after the time that was named for its
 //! cause has disproved it.
 
 use std::time::Duration;
@@ -35,7 +35,11 @@ pub fn resets_at(gate: &Gate, record: &Incident) -> Option<Timestamp> {
         return None;
     }
     let cited = |cause: &Cause| gate.resets.iter().any(|reset| reset.cause == *cause);
-    let named = gate.causes.iter().map(|cause| named(gate, record, cause).filter(|_| cited(cause)));
+    if !gate.causes.iter().all(cited) {
+        return None;
+    }
+    let standing = gate.causes.iter().filter(|cause| !is_over(gate, record, cause));
+    let named = standing.map(|cause| named(gate, record, cause));
     let latest = named.collect::<Option<Vec<Timestamp>>>()?.into_iter().max()?;
     Some(latest.max(gate.at.after(patience(gate.words_broken))))
 }
@@ -72,6 +76,12 @@ pub fn on_reset_due(
     probing.opening = probing.epoch;
     probing.canaries_failed = 0;
     Decision::write(probing, Told::Probing)
+}
+
+/// Whether things went well, or a person has said so, since anything failed for the cause.
+fn is_over(gate: &Gate, record: &Incident, cause: &Cause) -> bool {
+    let mut alike = record.failures.iter().filter(|failure| failure.cause == *cause).peekable();
+    alike.peek().is_some() && alike.all(|failure| failure.at < gate.failing_since)
 }
 
 /// The latest time named for one cause, unless a failure has disproved it since.

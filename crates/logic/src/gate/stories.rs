@@ -112,7 +112,8 @@ impl Story {
 /// Events: `fail <task> <cause> @<epoch> [canary]`, `done <task> @<epoch> [canary]`,
 /// `late <task> @<epoch>` (its canary began at second 0), `gone @<opening>`,
 /// `closes <who> <note> [cause=<cause>]`, `opens <who> <note> [accept=<cause>]`. A failure may name
-/// the second at which it has passed, `named=<second>`, and be one that a person `allowed` to pass;
+/// the second at which it has passed, `named=<second>`, and be one that a person `allowed` to pass,
+/// maybe `also` a stuck nonce;
 /// `reset <cause> …` asks whether it has, while those causes are allowed.
 #[track_caller]
 fn check(story: &str, answer: &str) {
@@ -167,11 +168,7 @@ fn failure(words: &[&str], at: Timestamp) -> FailureSeen {
         resets_at: words
             .iter()
             .find_map(|word| Some(self::at(word.strip_prefix("named=")?.parse().ok()?))),
-        allowed: words
-            .contains(&"allowed")
-            .then(|| resets::allowed(words[3]))
-            .into_iter()
-            .collect(),
+        allowed: resets::said(words),
     }
 }
 

@@ -4,6 +4,8 @@
 //! spelled the same way for ever. Where a key has several fields, a '/' in one of them is
 //! escaped, so that no two items can ever have one key by accident.
 
+use std::time::Duration;
+
 use domain::{SourceKey, Template, TemplateError};
 use serde_json::{Map, Value};
 
@@ -12,6 +14,9 @@ pub const PAYLOAD_MAX: usize = 256 * 1024;
 
 /// One page of a list in bytes, at most. A page of a hundred agents has about 100 kB.
 pub const PAGE_MAX: usize = 4 * 1024 * 1024;
+
+/// How long one page may take, from the request to its last byte.
+pub const PAGE_WITHIN: Duration = Duration::from_secs(20);
 
 /// Why an answer is no page of the list that is configured.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

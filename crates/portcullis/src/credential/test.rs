@@ -94,17 +94,17 @@ pub(crate) async fn test(provider: &ProviderConfig, one: &Inspected) -> Tested {
         domain::Scheme::ApiKey => request,
     };
     let response = http::ask(request.header(name, secret)).await;
-    let tested = read(&response);
-    // A provider may repeat what it was sent.
-    Tested { said: tested.said.replace(lent.secret.expose(), "…"), ..tested }
+    read(&response, lent.secret.expose())
 }
 
-fn read(response: &Response) -> Tested {
+fn read(response: &Response, secret: &str) -> Tested {
     let error = &response.body["error"];
     let told = match (error["type"].as_str(), error["message"].as_str()) {
         (Some(kind), message) => format!("{kind}: {}", message.unwrap_or_default()),
         (None, _) => String::new(),
     };
+    // A provider may repeat what it was sent.
+    let told = told.replace(secret, "…");
     let said = |status: u16| match told.is_empty() {
         true => status.to_string(),
         false => crate::show::line(&format!("{status} {told}"), 200),
@@ -169,7 +169,7 @@ mod tests {
     fn check(status: Option<u16>, body: &Value, word: &str, said: &str) {
         let trouble = if status.is_none() { "connection refused" } else { "" }.to_owned();
         let response = Response { status, body: body.clone(), trouble, ..Response::default() };
-        let tested = read(&response);
+        let tested = read(&response, "sk-0");
         assert_eq!((tested.word, tested.said.as_str()), (word, said));
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Credential<'a> {
     pub(crate) refused: bool,
     /// It expires then, so soon that nobody lends it any more.
     pub(crate) left: Option<Timestamp>,
+    /// Whoever needs it next exchanges what lies beside it for a fresh one.
+    pub(crate) refreshes: bool,
     pub(crate) tested: Tested,
 }
 
@@ -36,6 +38,10 @@ pub(crate) fn judge(credential: &Credential<'_>) -> Check {
     let line = format!("{provider} {name}");
     let print = credential.fingerprint.map(|it| format!("{it}, ")).unwrap_or_default();
     let measured = format!("{print}{place}: {}", tested.said);
+    if let Some(expires) = credential.left.filter(|_| credential.refreshes) {
+        let measured = format!("{print}{place}: expires at {expires}; the next call exchanges it");
+        return Check::ok(line, measured);
+    }
     match tested.word {
         "serves" => serves(line, &format!("{print}{place}"), credential),
         "refused" => {

@@ -57,7 +57,7 @@ fn why_not(world: &World, fact: &Fact, before: &Gate, gate: &Gate, now: Millis) 
     let trigger = before.trigger.as_ref().map_or("", |trigger| &trigger.event);
     let records = world.witness.records(&gate.name, gate.incident);
     let known = records.iter().filter(|record| record.has(trigger));
-    let since = opened_by_hand(log);
+    let since = failing_since(world, log);
     let due = |record: &Incident| due(world, record, &causes, since);
     let dues: Vec<Option<Timestamp>> = known.map(|it| due(it)).collect();
     if !dues.iter().flatten().any(|due| *due <= gate.at) {
@@ -106,12 +106,16 @@ fn cites(closed: &Gate, reset: &Reset) -> bool {
     closed.state == GateState::Closed && closed.resets.contains(reset)
 }
 
-/// When a person has last opened the gate, and so said that what was named before is over; the
-/// beginning of time where it was closed since after all had gone well.
-fn opened_by_hand(log: &[Rc<Gate>]) -> Timestamp {
+/// Since when it fails, after all had gone well or a person had said so; the beginning of time for
+/// what closed an OPEN gate, since such failures add up.
+fn failing_since(world: &World, log: &[Rc<Gate>]) -> Timestamp {
     for (before, after) in log.iter().zip(log.iter().skip(1)).rev() {
+        let trigger = || world.witness.told.get(&after.trigger.as_ref()?.event);
         match (before.state, after.state) {
-            (GateState::Open | GateState::Draining, GateState::Closed) => break,
+            (GateState::Open, GateState::Closed) => break,
+            (GateState::Draining, GateState::Closed) => {
+                return trigger().map(|(_, told)| told.at).unwrap_or_default();
+            }
             (GateState::Closed, GateState::Probing) if after.by != Actor::Gatekeeper => {
                 return after.at;
             }
@@ -130,16 +134,20 @@ fn due(
     since: Timestamp,
 ) -> Option<Timestamp> {
     let told = |event: &String| world.witness.told.get(event).map(|(_, told)| &**told);
-    let due = |cause: &Cause| {
+    let failures = |cause: &Cause| -> Vec<&Told> {
         let failures = record.failures.iter().filter(|failure| failure.cause == *cause);
-        let failures: Vec<&Told> = failures.filter_map(|it| told(&it.event)).collect();
+        failures.filter_map(|it| told(&it.event)).collect()
+    };
+    let over = |failures: &[&Told]| !failures.is_empty() && failures.iter().all(|it| it.at < since);
+    let due = |failures: Vec<&Told>| {
         let named = failures.iter().filter_map(|it| Some((it.at, it.resets_at?)));
         let named = named.filter(|(at, _)| since <= *at);
         let near = named.filter(|(at, named)| named.since(*at) <= NAMED_MAX);
         let latest = near.map(|(_, named)| named).max()?;
         failures.iter().all(|it| it.at <= latest).then_some(latest)
     };
-    causes.iter().map(due).collect::<Option<Vec<_>>>()?.into_iter().max()
+    let standing = causes.iter().map(failures).filter(|failures| !over(failures));
+    standing.map(due).collect::<Option<Vec<_>>>()?.into_iter().max()
 }
 
 /// A failure that the gate is to blame for, told before the time had come, and not counted: it

@@ -156,8 +156,9 @@ impl AttemptVerb {
 }
 
 impl AttemptTold {
-    /// The same for whoever tells it, see [`event_id`]. What was found outside any attempt, and
-    /// is found again after the gate to blame has moved, is another finding: it counts anew.
+    /// The same for whoever tells it, see [`event_id`]. What was found outside any attempt is
+    /// told under the newest opening of the gate to blame: found again after the next one, it is
+    /// another finding, and counts anew.
     pub fn id(&self) -> String {
         let id = event_id(&self.kind, self.source_key.key(), self.attempt, self.verb.word());
         let blamed = |admission: &&Admission| Some(&admission.gate) == self.gate.as_ref();

@@ -15,6 +15,13 @@ pub(super) fn allowing(version: u64, causes: &[&str]) -> Config {
     Config { version, gates, ..Config::default() }
 }
 
+/// What a person allowed, by the words of a line.
+pub(super) fn said(words: &[&str]) -> Vec<Reset> {
+    let also = words.contains(&"also");
+    let own = (also || words.contains(&"allowed")).then(|| allowed(words[3]));
+    own.into_iter().chain(also.then(|| allowed("relay.nonce-conflict"))).collect()
+}
+
 /// Asks whether a canary may go, while the causes at the end of the line are allowed.
 pub(super) fn ask(
     gate: &Gate,
@@ -208,17 +215,49 @@ fn what_was_named_before_is_over() {
          2    fail a relay.nonce-conflict @3 canary named=5000 allowed
          3    opens ann topped up
          4    done a @5 canary
-         2000 fail b relay.nonce-conflict @6 named=2020 allowed
-         2019 reset relay.nonce-conflict
-         2020 reset relay.nonce-conflict",
+         100  fail b relay.nonce-conflict @6 named=120 allowed
+         119  reset relay.nonce-conflict
+         120  reset relay.nonce-conflict",
         "0 closed 2 in 1 [\"relay.nonce-conflict\"] told Closed joined 1
          1 probing 3 in 1 [\"relay.nonce-conflict\"] told Probing
          2 closed 4 in 1 [\"relay.nonce-conflict\"] told Closed joined 1
          3 probing 5 in 1 [\"relay.nonce-conflict\"] told Probing
          4 draining 6 in 1 [\"relay.nonce-conflict\"] told Draining
-         2000 closed 7 in 1 [\"relay.nonce-conflict\"] told Closed joined 1
-         2019 not before 2020
-         2020 probing 8 in 1 [\"relay.nonce-conflict\"] told Probing",
+         100 closed 7 in 1 [\"relay.nonce-conflict\"] told Closed joined 1
+         119 not before 120
+         120 probing 8 in 1 [\"relay.nonce-conflict\"] told Probing",
+    );
+    check(
+        "0   fail a relay.nonce-conflict @1 named=5000 allowed
+         3   opens ann topped up
+         4   done a @3 canary
+         100 fail b relay.nonce-conflict @4 allowed
+         101 reset relay.nonce-conflict",
+        "0 closed 2 in 1 [\"relay.nonce-conflict\"] told Closed joined 1
+         3 probing 3 in 1 [\"relay.nonce-conflict\"] told Probing
+         4 draining 4 in 1 [\"relay.nonce-conflict\"] told Draining
+         100 closed 5 in 1 [\"relay.nonce-conflict\"] told Closed joined 1
+         101 a person is asked",
+    );
+}
+
+/// What has passed need not pass again where another cause closes the gate next; and of what adds
+/// up to a closing, only what was told within its window counts.
+#[test]
+fn what_is_named_since_counts() {
+    check(
+        "0   fail a relay.nonce-conflict @1 named=20 allowed
+         20  reset relay.nonce-conflict
+         21  done a @3 canary
+         100 fail b relay.unavailable @4 named=120 also
+         119 reset relay.nonce-conflict relay.unavailable
+         120 reset relay.nonce-conflict relay.unavailable",
+        "0 closed 2 in 1 [\"relay.nonce-conflict\"] told Closed joined 1
+         20 probing 3 in 1 [\"relay.nonce-conflict\"] told Probing
+         21 draining 4 in 1 [\"relay.nonce-conflict\"] told Draining
+         100 closed 5 in 1 [\"relay.nonce-conflict\", \"relay.unavailable\"] told Closed joined 1
+         119 not before 120
+         120 probing 6 in 1 [\"relay.nonce-conflict\", \"relay.unavailable\"] told Probing",
     );
     check(
         "0  fail a relay.nonce-conflict @1 named=5000 allowed

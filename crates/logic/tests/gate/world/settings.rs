@@ -52,6 +52,9 @@ impl World {
             let alike: Vec<_> =
                 record.failures.iter().filter(|failure| failure.cause == *cause).collect();
             assert!(!alike.is_empty(), "nothing failed for {cause}: {gate:?}");
+            if alike.iter().all(|failure| failure.at < gate.failing_since) {
+                continue;
+            }
             for failure in &alike {
                 let named = alike.iter().filter(|other| gate.failing_since <= other.at);
                 let named = named.filter_map(|other| other.resets_at);

@@ -4,7 +4,7 @@
 use domain::{Config, HeaderConfig, HeaderValue as Value, HttpConfig, SensorConfig};
 use futures_util::future::join_all;
 use kit::Clock;
-use logic::sensor::item::PAGE_MAX;
+use logic::sensor::item::{PAGE_MAX, PAGE_WITHIN};
 use reqwest::{
     Response, Url,
     header::{HeaderMap, HeaderName, HeaderValue},
@@ -12,7 +12,7 @@ use reqwest::{
 };
 use welcome_payer::http;
 
-use super::{Said, told, web::ANSWERS_WITHIN};
+use super::{Said, told};
 use crate::doctor::{
     answer::Answer,
     check::Check,
@@ -48,14 +48,7 @@ async fn check(sensor: &str, config: &HttpConfig) -> Check {
         Ok(sent) => sent,
         Err(why) => return list::judge(sensor, config, &Page::Unasked(why)),
     };
-    let said = page(config, sent.headers).await;
-    let mut check = list::judge(sensor, config, &Page::Asked(said));
-    // A service may repeat what it was sent.
-    for secret in &sent.secret {
-        check.measured = check.measured.replace(secret, "…");
-        check.remedy = check.remedy.replace(secret, "…");
-    }
-    check
+    list::judge(sensor, config, &Page::Asked(page(config, sent).await))
 }
 
 /// An error says where a value was looked for, never what was found.
@@ -91,7 +84,7 @@ fn variable_of(name: &str, variable: &str) -> Result<String, String> {
     std::env::var(variable).map_err(|_| format!("variable {variable}, for `{name}`, is not set"))
 }
 
-async fn page(config: &HttpConfig, headers: HeaderMap) -> Said<Answer> {
+async fn page(config: &HttpConfig, sent: Sent) -> Said<Answer> {
     let follow = redirect::Policy::custom(|attempt| {
         let near = attempt.previous().last().is_some_and(|from| same_host(from, attempt.url()));
         match near && attempt.previous().len() <= REDIRECTS_MAX {
@@ -100,20 +93,21 @@ async fn page(config: &HttpConfig, headers: HeaderMap) -> Said<Answer> {
         }
     });
     let url: Url = config.url.parse().map_err(|_| "it is no URL".to_owned())?;
-    let client = http::builder(&config.url, ANSWERS_WITHIN).user_agent(NAME).redirect(follow);
+    let client = http::builder(&config.url, PAGE_WITHIN).user_agent(NAME).redirect(follow);
     let client = client.build().map_err(told)?;
     let failed = |error: reqwest::Error| format!("no answer: {}", told(error.without_url()));
     let begun = Clock.instant();
-    let mut response = client.get(url).headers(headers).send().await.map_err(failed)?;
+    let mut response = client.get(url).headers(sent.headers).send().await.map_err(failed)?;
     let status = response.status().as_u16();
     let bytes = bytes(&mut response).await.map_err(failed)?;
     let bytes = bytes.ok_or_else(|| format!("it sends more than {PAGE_MAX} bytes"))?;
-    Ok(Answer {
-        status,
-        body: serde_json::from_slice(&bytes).unwrap_or_default(),
-        text: String::from_utf8_lossy(&bytes).into_owned(),
-        took: begun.elapsed(),
-    })
+    // A service may repeat what it was sent, also as JSON may write it.
+    let mut text = String::from_utf8_lossy(&bytes).into_owned();
+    for secret in &sent.secret {
+        text = text.replace(secret, "…").replace(&secret.replace('/', "\\/"), "…");
+    }
+    let body = serde_json::from_str(&text).unwrap_or_default();
+    Ok(Answer { status, body, text, took: begun.elapsed() })
 }
 
 async fn bytes(response: &mut Response) -> reqwest::Result<Option<Vec<u8>>> {

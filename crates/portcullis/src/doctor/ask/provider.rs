@@ -68,6 +68,7 @@ async fn check(name: &ProviderName, config: &ProviderConfig, one: &Inspected) ->
             State::Left { expires } => Some(expires),
             _ => None,
         },
+        refreshes: one.config.refresh.is_some() && one.seen.is_some_and(|it| it.refresh.is_some()),
         tested: test(config, one).await,
     })
 }

@@ -20,6 +20,7 @@ fn with(
         exposed: false,
         refused: false,
         left: None,
+        refreshes: false,
         tested: Tested { word, said: "so it said".to_owned(), status },
     };
     change(&mut credential);
@@ -67,6 +68,10 @@ fn what_serves_and_is_not_sound() {
     let expires = Some(Timestamp::from_millis(1_000));
     let left = with(&p, "serves", Some(200), |one| one.left = expires);
     ends(&left, Verdict::Warn, &["expires at 1970-01-01", "a fresh one"]);
+    // The old one is refused, and the fleet never sends it.
+    let refreshed =
+        with(&p, "refused", Some(401), |one| (one.left, one.refreshes) = (expires, true));
+    ends(&refreshed, Verdict::Ok, &["expires at 1970-01-01", "exchanges it"]);
     let exposed = with(&p, "serves", Some(200), |one| one.exposed = true);
     ends(&exposed, Verdict::Warn, &["others than its owner", "chmod 600"]);
 }
