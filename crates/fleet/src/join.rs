@@ -128,8 +128,8 @@ pub fn options(nats: &NatsArgs, name: &str) -> Options {
     }
 }
 
-/// Reads every configuration from `version` to the one in force, oldest first. Numbers that were
-/// never applied are passed by.
+/// Reads every configuration from `version` to the one in force, oldest first. One that was stored
+/// and never came into force is among them: nobody can tell any more.
 ///
 /// # Errors
 ///

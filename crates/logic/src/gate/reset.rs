@@ -8,8 +8,8 @@
 //! nor after a person has closed it; nor while its record does not know yet what closed it.
 //!
 //! The time is the latest that was named for any of the causes, by whatever failed since things
-//! last went well or a person has said so, in whatever order it is told. A failure after the time that was named for its
-//! cause has disproved it.
+//! last went well, or a person said so, in whatever order it is told. A failure after the time
+//! that was named for its cause has disproved it.
 
 use std::time::Duration;
 
