@@ -66,15 +66,19 @@ pub(super) async fn streams(bus: &Bus, replicas: Option<usize>) -> anyhow::Resul
     let mut lines = Vec::new();
     for wanted in streams::streams(replicas) {
         let name = wanted.name.clone();
-        let change = patiently(async || bus.ensure_stream(wanted.clone()).await)
-            .await
-            .with_context(|| format!("make stream {name}"))?;
-        if change != Change::Same {
+        let mut change = Change::Same;
+        patiently(async || {
+            // A cluster that loses its leader now forgets a stream that it has told of already, so
+            // each try makes it anew.
+            match bus.ensure_stream(wanted.clone()).await? {
+                Change::Same => (),
+                made => change = made,
+            }
             // Nothing lies on this subject; any answer at all means that there is a leader.
-            patiently(async || bus.last(&name, "none.at.all").await)
-                .await
-                .with_context(|| format!("wait for the leader of stream {name}"))?;
-        }
+            bus.last(&name, "none.at.all").await
+        })
+        .await
+        .with_context(|| format!("make stream {name}"))?;
         lines.push(Line::of(format!("stream {name}"), change));
     }
     Ok(lines)
@@ -123,7 +127,7 @@ fn is_missing(error: &BusError) -> bool {
 }
 
 /// Tries again while the cluster has no leader for it yet.
-async fn patiently<T>(step: impl AsyncFn() -> Result<T, BusError>) -> Result<T, BusError> {
+async fn patiently<T>(mut step: impl AsyncFnMut() -> Result<T, BusError>) -> Result<T, BusError> {
     let begun = Clock.instant();
     loop {
         match step().await {
