@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bus::{Bus, BusError, Options};
-use domain::{Config, GateName, HolderId};
+use domain::{Config, Gate, GateName, HolderId};
 use kit::{Clock, HealthArgs, NatsArgs};
 use wire::{SCHEMA, message::AppliedConfig, subject};
 
@@ -128,16 +128,18 @@ pub fn options(nats: &NatsArgs, name: &str) -> Options {
     }
 }
 
-/// Reads every configuration from `version` to the one in force, oldest first. One that was stored
-/// and never came into force is among them: nobody can tell any more.
+/// Reads every configuration from the oldest that the closing of `gate` cites to the one in force,
+/// oldest first. One that was stored and never came into force is among them: nobody can tell any
+/// more.
 ///
 /// # Errors
 ///
 /// As [`current_config`], and when one of them cannot be read.
-pub async fn configs_since(bus: &Bus, version: u64) -> Result<Vec<Config>, JoinError> {
+pub async fn configs_since_closing(bus: &Bus, gate: &Gate) -> Result<Vec<Config>, JoinError> {
     let in_force = current_config(bus).await?.config;
+    let oldest = gate.resets.iter().map(|reset| reset.version).min();
     let mut configs = Vec::new();
-    for number in version..in_force.version {
+    for number in oldest.unwrap_or(in_force.version)..in_force.version {
         let subject = subject::config(number);
         let found = crate::store::read::<AppliedConfig>(bus, subject::RECORD, &subject).await?;
         configs.extend(found.map(|found| found.value.config));

@@ -19,6 +19,6 @@ pub mod tell;
 mod time;
 
 pub use gates::Gates;
-pub use join::{Fleet, JoinError, configs_since, current_config, options, patient_config};
+pub use join::{Fleet, JoinError, configs_since_closing, current_config, options, patient_config};
 pub use report::attempt_told;
 pub use time::begin as go_by_brokers_time;

@@ -2,8 +2,7 @@
 //! that was named for them, a canary may go. See [`logic::gate::resets_at`].
 
 use anyhow::Context as _;
-use bus::Bus;
-use domain::{Cause, Config, Epoch, Gate, Incident, Timestamp};
+use domain::{Epoch, Gate, Incident, Timestamp};
 use logic::gate::{on_reset_due, resets_at, taken_back};
 
 use crate::{
@@ -35,8 +34,7 @@ pub(crate) async fn probe_when_due(
     memory: &mut Memory,
 ) -> anyhow::Result<bool> {
     let bus = &keeper.fleet.bus;
-    let allowed = |cause: &Cause| gate.resets.iter().any(|reset| reset.cause == *cause);
-    if !gate.causes.iter().all(allowed) {
+    if gate.resets.is_empty() {
         return Ok(false);
     }
     let record = Record::read(bus, &gate.name, gate.incident).await?;
@@ -59,7 +57,8 @@ pub(crate) async fn probe_when_due(
     // What was read before the gate may have been another incident's, or an older word.
     let record = Record::read(bus, &gate.name, look.gate.incident).await?;
     // Behind the fence: a person who takes their word back has taken it back.
-    let configs = words_since(bus, &look.gate).await?;
+    let configs = fleet::configs_since_closing(bus, &look.gate).await;
+    let configs = configs.context("read the configurations since the closing")?;
     let remedy = keeper.remedy(&gate.name);
     let decision =
         on_reset_due(&look.gate, &record.incident, &configs, &keeper.stamp(&look, &remedy));
@@ -76,18 +75,12 @@ pub(crate) async fn probe_when_due(
 /// When a canary goes by itself, as far as is known, to be told; `None`: a person is asked.
 pub(crate) async fn to_tell(keeper: &Keeper, gate: &Gate, record: &Incident) -> Option<Timestamp> {
     let at = resets_at(gate, record)?;
-    match words_since(&keeper.fleet.bus, gate).await {
+    match fleet::configs_since_closing(&keeper.fleet.bus, gate).await {
         Ok(configs) => taken_back(gate, &configs).is_none().then_some(at),
         Err(error) => {
-            let error = format!("{error:#}");
+            let error = format!("{:#}", anyhow::Error::new(error));
             tracing::warn!(gate = %gate.name, error, "whether it resets is not known");
             None
         }
     }
-}
-
-/// Every configuration since the oldest that the closing cites.
-async fn words_since(bus: &Bus, gate: &Gate) -> anyhow::Result<Vec<Config>> {
-    let oldest = gate.resets.iter().map(|reset| reset.version).min().unwrap_or(0);
-    fleet::configs_since(bus, oldest).await.context("read the configurations since the closing")
 }

@@ -51,7 +51,7 @@ pub use canary::{CompletedSeen, UNDECIDED_AFTER, on_backlog_gone, on_canary_late
 pub use failure::{FailureSeen, on_failure};
 pub use home::{Home, Misplaced, counted_before, home};
 pub use person::{PersonCloses, PersonOpens, Refusal, close, open};
-pub use reset::{NAMED_MAX, on_reset_due, resets_at, taken_back};
+pub use reset::{on_reset_due, resets_at, taken_back};
 
 use domain::{Actor, Admission, Cause, Epoch, Gate, GateName, GateState, Incident, Timestamp};
 

@@ -44,7 +44,7 @@ pub enum GateCommand {
     History(OneArgs),
     /// Open a closed gate: one canary, then a paced drain
     Open(OpenArgs),
-    /// Close a gate by hand
+    /// Close a gate by hand; a closed one that would let a canary go by itself no longer does
     Close(CloseArgs),
 }
 

@@ -18,7 +18,7 @@ use domain::{Actor, Cause, Config, Gate, GateState, Incident, JoinedFailure, Tim
 use super::{Decision, Stamp, Told, next};
 
 /// A time named further ahead than this is no word to go by.
-pub const NAMED_MAX: Duration = Duration::from_secs(31 * 24 * 3_600);
+const NAMED_MAX: Duration = Duration::from_secs(31 * 24 * 3_600);
 /// How long after a closing a canary waits whose forerunner went at a time that was not kept;
 /// doubled for each, up to the longest.
 const PATIENCE: Duration = Duration::from_secs(10);

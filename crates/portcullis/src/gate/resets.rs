@@ -23,8 +23,7 @@ impl Word {
     ) -> Option<Word> {
         let allowed = |gate: &&Gate| gate.state == GateState::Closed && !gate.resets.is_empty();
         let gate = gate.filter(allowed)?;
-        let oldest = gate.resets.iter().map(|reset| reset.version).min().unwrap_or(0);
-        let against = match fleet::configs_since(bus, oldest).await {
+        let against = match fleet::configs_since_closing(bus, gate).await {
             Ok(configs) => taken_back(gate, &configs)
                 .map(|version| format!("configuration {version} has taken that back")),
             Err(error) => Some(format!("the configurations cannot be read ({error})")),

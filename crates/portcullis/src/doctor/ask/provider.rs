@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bus::Bus;
-use domain::{Config, Epoch, Handler, ProviderConfig, ProviderName};
+use domain::{Config, Epoch, Handler, ProviderConfig, ProviderName, RefreshStage};
 use futures_util::future::join_all;
 use keyring::Inspected;
 use kit::Clock;
@@ -55,6 +55,15 @@ async fn inspected(
     keyring::inspect_unrecorded(name, config, now).await
 }
 
+/// Whether there is a token to exchange, of which nothing bad is on record.
+fn refreshes(one: &Inspected) -> bool {
+    let spent = one.refresh.as_ref().is_some_and(|record| {
+        matches!(record.stage, RefreshStage::Refused { .. } | RefreshStage::Unknown { .. })
+    });
+    let token = one.seen.and_then(|seen| seen.refresh);
+    one.config.refresh.is_some() && token.is_some() && !spent
+}
+
 async fn check(name: &ProviderName, config: &ProviderConfig, one: &Inspected) -> Check {
     provider::judge(&Credential {
         provider: name,
@@ -68,7 +77,7 @@ async fn check(name: &ProviderName, config: &ProviderConfig, one: &Inspected) ->
             State::Left { expires } => Some(expires),
             _ => None,
         },
-        refreshes: one.config.refresh.is_some() && one.seen.is_some_and(|it| it.refresh.is_some()),
+        refreshes: refreshes(one),
         tested: test(config, one).await,
     })
 }

@@ -16,7 +16,7 @@ use crate::doctor::{
     wallet::{Account, Key},
 };
 
-pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(8);
+const ANSWERS_WITHIN: Duration = Duration::from_secs(8);
 /// Enough to meet an agent that can be greeted among those that cannot.
 const ROWS: u32 = 50;
 
